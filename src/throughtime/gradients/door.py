@@ -1,0 +1,42 @@
+"""For people who keep their own training loop."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from .._types import Batch, Loss, Segment, State
+from .full import Full
+from .strategy import Strategy
+
+_FULL = Full()
+
+
+def backward(model: nn.Module, batch: Batch, loss: Loss, strategy: Strategy = _FULL, carry: State = None) -> Segment:
+    """Add the gradient of the batch's summed loss to `.grad`, by the strategy given.
+
+    Args:
+        model: keeps `output, state = model(x, state)`, x being [time, batch, …].
+        batch: the sequences and what is wanted of them.
+        loss: `loss(output, target) → [time, batch]`.
+        strategy: how the gradient travels.
+        carry: `.carry` of the last call, where this batch continues the same streams.
+
+    Returns:
+        A segment that spans the batch: divide the gradients by its `count` for a mean.
+
+    Example:
+        >>> model = torch.nn.LSTM(2, 3)
+        >>> batch = Batch(torch.randn(5, 4, 2), torch.randn(5, 4, 3))
+        >>> done = backward(model, batch, lambda output, target: (output - target).square().sum(-1))
+        >>> int(done.count), model.weight_hh_l0.grad is not None
+        (20, True)
+    """
+    segments = list(strategy.segments(model, batch, loss, carry))
+    return Segment(
+        segments[0].start,
+        segments[-1].stop,
+        torch.stack([segment.loss_sum for segment in segments]).sum(),
+        torch.stack([segment.count for segment in segments]).sum(),
+        segments[-1].carry,
+    )

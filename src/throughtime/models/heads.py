@@ -1,0 +1,106 @@
+"""From features to a distribution over the next element."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal, StudentT
+from torch.nn.functional import softplus
+
+from .._errors import UnsupportedError
+
+_SMALLEST_SCALE = 1e-4
+
+
+class Head(nn.Module, ABC):
+    """Features [time, batch, in_features] → a distribution with batch shape [time, batch].
+
+    Args:
+        in_features: size of the features.
+        size: what is predicted: the number of symbols, or of values a step.
+
+    Where a head has a location, `base` is added to it: the head then predicts a change from there.
+    """
+
+    parameters_per_value: ClassVar[int]
+    located: ClassVar[bool] = False
+    discrete: ClassVar[bool] = False
+
+    def __init__(self, in_features: int, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.linear = nn.Linear(in_features, size * self.parameters_per_value)
+
+    def forward(self, features: Tensor, base: Tensor | None = None) -> Distribution:
+        if base is not None and not self.located:
+            raise UnsupportedError(f"{type(self).__name__} has no location to add a base to: use Normal or StudentT")
+        raw = self.linear(features).float().unflatten(-1, (self.parameters_per_value, self.size)).unbind(-2)
+        return self.distribution(*raw) if base is None else self.distribution(raw[0] + base, *raw[1:])
+
+    @abstractmethod
+    def distribution(self, *raw: Tensor) -> Distribution:
+        """The distribution whose unconstrained parameters are `raw`, each [time, batch, size]."""
+
+
+class CategoricalHead(Head):
+    """One of `size` symbols; targets are indices [time, batch].
+
+    Example:
+        >>> CategoricalHead(8, 5)(torch.zeros(3, 2, 8)).log_prob(torch.zeros(3, 2)).shape
+        torch.Size([3, 2])
+    """
+
+    parameters_per_value = 1
+    discrete = True
+
+    def distribution(self, *raw: Tensor) -> Distribution:
+        return Categorical(logits=raw[0])
+
+
+class BernoulliHead(Head):
+    """`size` independent binary values a step, such as the keys of a piano; targets [time, batch, size]."""
+
+    parameters_per_value = 1
+
+    def distribution(self, *raw: Tensor) -> Distribution:
+        return Independent(Bernoulli(logits=raw[0]), 1)
+
+
+class NormalHead(Head):
+    """`size` values a step, normal and independent given the past; targets [time, batch, size]."""
+
+    parameters_per_value = 2
+    located = True
+
+    def distribution(self, *raw: Tensor) -> Distribution:
+        location, scale = raw
+        return Independent(Normal(location, softplus(scale) + _SMALLEST_SCALE), 1)
+
+
+class StudentTHead(Head):
+    """`size` values a step, Student's t and independent given the past: outliers cost less than under a normal.
+
+    The degrees of freedom are learned and stay above 2, so that the variance exists. Targets [time, batch, size].
+
+    Example:
+        >>> StudentTHead(8, 1)(torch.zeros(3, 2, 8)).log_prob(torch.zeros(3, 2, 1)).shape
+        torch.Size([3, 2])
+    """
+
+    parameters_per_value = 3
+    located = True
+
+    def distribution(self, *raw: Tensor) -> Distribution:
+        location, scale, freedom = raw
+        return Independent(StudentT(2 + softplus(freedom), location, softplus(scale) + _SMALLEST_SCALE), 1)
+
+
+HEADS: dict[str, type[Head]] = {
+    "categorical": CategoricalHead,
+    "bernoulli": BernoulliHead,
+    "normal": NormalHead,
+    "student_t": StudentTHead,
+}

@@ -1,0 +1,151 @@
+"""A whole model of sequences: what goes in, what remembers, what comes out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from .._errors import ConfigurationError, ShapeError
+from .._state import map_state
+from .._types import Lengths, Resets, State
+from .decoding import Decoding
+from .heads import Head
+
+_AS_IT_IS = Decoding()
+
+
+class SequenceModel(nn.Module):
+    """P(x_1 … x_T) = ∏ P(x_t | x_<t), the past summarised by a state.
+
+    Inputs are [time, batch] indices where the embedding is of symbols, [time, batch, feature] values otherwise;
+    step t of the inputs holds what is known before x_t: x_{t−1}, then what is known of t in advance.
+
+    Args:
+        embedding: inputs → [time, batch, feature], step by step and without state (`nn.Embedding`, `nn.Identity`, …).
+        backbone: `features, state = backbone(embedded, state)`.
+        head: features → the distribution of x_t.
+        residual: how many leading input features the head's location is added to; with the number of predicted
+            values, the model predicts the change from x_{t−1}.
+
+    Raises:
+        ShapeError: for inputs without a time and a batch axis.
+
+    Example:
+        >>> from throughtime.models.heads import CategoricalHead
+        >>> model = SequenceModel(nn.Embedding(5, 8), nn.GRU(8, 16), CategoricalHead(16, 5))
+        >>> distribution, state = model(torch.tensor([[0], [3], [2]]))
+        >>> distribution.batch_shape
+        torch.Size([3, 1])
+    """
+
+    def __init__(self, embedding: nn.Module, backbone: nn.Module, head: Head, residual: int = 0) -> None:
+        super().__init__()
+        if residual and residual != head.size:
+            raise ConfigurationError(f"residual={residual} but the head predicts {head.size} values: they must agree")
+        self.embedding = embedding
+        self.backbone = backbone
+        self.head = head
+        self.residual = residual
+
+    @property
+    def streams(self) -> bool:
+        """Whether a sequence may be fed in pieces."""
+        return bool(getattr(self.backbone, "streams", True))
+
+    def forward(
+        self, inputs: Tensor, state: State = None, *, lengths: Lengths | None = None, resets: Resets | None = None
+    ) -> tuple[Distribution, State]:
+        """The distribution of x_t given the past, for each step, and the state after the last one."""
+        self._check(inputs)
+        return self._continue(self.embedding(inputs), inputs, state, lengths=lengths, resets=resets)
+
+    def log_prob(self, x: Tensor, *, lengths: Lengths | None = None) -> Tensor:
+        """log P(x_t | x_<t) in nats for whole sequences, [time, batch]; summed over time, log P(x).
+
+        The first element is predicted from the initial state and an input of zeros. Past a length it is zero.
+        """
+        self._check(x)
+        embedded = self.embedding(x)
+        before = torch.cat([torch.zeros_like(embedded[:1]), embedded[:-1]])
+        shown = torch.cat([torch.zeros_like(x[:1]), x[:-1]])
+        distribution, _ = self._continue(before, shown, None, lengths=lengths)
+        values = distribution.log_prob(x)
+        if lengths is None:
+            return values
+        valid = torch.arange(len(values), device=values.device)[:, None] < lengths
+        return torch.where(valid, values, torch.zeros_like(values))
+
+    @torch.no_grad()
+    def sample(
+        self,
+        steps: int,
+        first: Tensor | None = None,
+        state: State = None,
+        *,
+        batch_size: int = 1,
+        known: Tensor | None = None,
+        decoding: Decoding = _AS_IT_IS,
+    ) -> Tensor:
+        """Draw x_1 … x_steps one after the other, each fed back for the next.
+
+        Args:
+            steps: how many elements to draw.
+            first: the input of the first step, [batch, …]; `None` starts a sequence as `log_prob` does.
+            state: the state before it.
+            batch_size: how many sequences, where `first` is not given.
+            known: what is known in advance of the steps after the first, [steps − 1, batch, feature].
+            decoding: how each element is drawn.
+
+        Returns:
+            [steps, batch, …]
+        """
+        drawn: list[Tensor] = []
+        for step in range(steps):
+            distribution, state = self._start(batch_size) if first is None else self(first[None], state)
+            element = decoding.draw(distribution)[0]
+            drawn.append(element)
+            ahead = known is not None and step + 1 < steps
+            first = torch.cat([element, known[step]], -1) if known is not None and ahead else element
+        return torch.stack(drawn)
+
+    def repeat_state(self, state: State, times: int) -> State:
+        """A state for `times` copies of each sequence, copies side by side, as sampling many futures needs."""
+        one, two = (self.backbone.initial_state(batch_size) for batch_size in (1, 2))
+
+        def repeat(tensor: Tensor, a: Tensor, b: Tensor) -> Tensor:
+            axis = next(axis for axis, (m, n) in enumerate(zip(a.shape, b.shape, strict=True)) if m != n)
+            return tensor.repeat_interleave(times, dim=axis)
+
+        return map_state(repeat, state, one, two)
+
+    def _start(self, batch_size: int) -> tuple[Distribution, State]:
+        discrete = isinstance(self.embedding, nn.Embedding) or self.head.discrete
+        shape = (1, batch_size) if discrete else (1, batch_size, self.head.size)
+        blank = torch.zeros(shape, dtype=torch.long if discrete else None, device=self.head.linear.weight.device)
+        return self._continue(torch.zeros_like(self.embedding(blank)), blank, None)
+
+    def _continue(self, embedded: Tensor, inputs: Tensor, state: State, **extras: Tensor | None) -> tuple:
+        given = {name: value for name, value in extras.items() if value is not None}
+        features, state = self.backbone(embedded, state, **given)
+        base = inputs[..., : self.residual] if self.residual else None
+        return (self.head(features) if base is None else self.head(features, base)), state
+
+    def _check(self, inputs: Tensor) -> None:
+        symbols = not inputs.is_floating_point()
+        if inputs.dim() != (2 if symbols else 3):
+            wanted = "[time, batch] indices" if symbols else "[time, batch, feature]"
+            raise ShapeError(
+                f"inputs are {list(inputs.shape)}, expected {wanted}; for one sequence add a batch axis: unsqueeze(1)"
+            )
+
+
+def negative_log_likelihood(output: Distribution, target: Tensor) -> Tensor:
+    """−log p(target) in nats, [time, batch]: the loss of maximum likelihood, and the surprise of each step.
+
+    Example:
+        >>> fair = torch.distributions.Categorical(logits=torch.zeros(1, 1, 4))
+        >>> negative_log_likelihood(fair, torch.tensor([[2]])).item()  # ln 4
+        1.3862943649291992
+    """
+    return -output.log_prob(target)
