@@ -1,0 +1,18 @@
+"""What every test runs under: shapes checked, one thread, no screen, the same random examples each time."""
+
+import sys
+
+from jaxtyping import install_import_hook
+
+if "throughtime" in sys.modules:
+    raise RuntimeError("throughtime was imported before tests/conftest.py: its shapes would go unchecked")
+install_import_hook("throughtime", "beartype.beartype")
+
+import matplotlib  # noqa: E402
+import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+matplotlib.use("Agg")
+torch.set_num_threads(1)
+settings.register_profile("ci", derandomize=True, deadline=None, database=None)
+settings.load_profile("ci")
