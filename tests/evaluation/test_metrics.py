@@ -118,8 +118,9 @@ def test_crps_is_fair() -> None:
 
 
 def test_crps_keeps_its_digits_far_from_zero() -> None:
-    paths = np.array([[-1.0], [1.0], [3.0]])
-    assert crps(np.array([1e9]), paths + 1e9) == pytest.approx(1 / 3)
+    paths = np.random.default_rng(3).integers(-9, 9, size=(500, 1)).astype(float)
+    far = crps(np.array([2.0**45]), paths + 2.0**45)
+    assert far == pytest.approx(crps(np.zeros(1), paths), rel=1e-12)
 
 
 def test_crps_normal_is_the_mean_of_quantile_losses() -> None:
