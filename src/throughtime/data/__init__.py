@@ -1,0 +1,12 @@
+from .batches import BatchSource as BatchSource
+from .pair import Pair as Pair
+from .pair import shifted as shifted
+from .scaler import Scaler as Scaler
+from .sequences import Sequences as Sequences
+from .source import Source as Source
+from .split import Split as Split
+from .streams import Streams as Streams
+from .text import TextData as TextData
+from .text import read_text as read_text
+from .vocabulary import Vocabulary as Vocabulary
+from .windows import Windows as Windows

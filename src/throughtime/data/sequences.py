@@ -1,0 +1,64 @@
+"""Whole sequences of unequal length, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._errors import DataError
+from .._types import Batch
+from .batches import lengths_of, padded, positive
+from .pair import Pair
+from .permutation import permuted
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Whole ragged sequences, padded at their ends, with `lengths`.
+
+    Args:
+        pairs: the sequences.
+        batch_size: sequences a batch.
+        seed: shuffles anew each epoch; None keeps the order.
+
+    Raises:
+        DataError: where there is no sequence, or one without a step.
+
+    Example:
+        >>> from throughtime.data import shifted
+        >>> words = [shifted(np.array(word)) for word in ([1, 2, 3], [4, 5])]
+        >>> batch = next(Sequences(words, batch_size=2).batches(0))
+        >>> batch.targets.T.tolist(), batch.lengths.tolist()
+        ([[2, 3], [5, 0]], [2, 1])
+    """
+
+    pairs: Sequence[Pair]
+    batch_size: int
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        positive(batch_size=self.batch_size)
+        if not self.pairs:
+            raise DataError("no sequence was given: at least one is expected")
+        for position, pair in enumerate(self.pairs):
+            if len(pair) == 0:
+                raise DataError(f"sequence {position} of {len(self.pairs)} has no step: leave it out")
+
+    def __len__(self) -> int:
+        return -(-len(self.pairs) // self.batch_size)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from the `start`-th on."""
+        for index in range(start, len(self)):
+            ranks = np.arange(index * self.batch_size, min((index + 1) * self.batch_size, len(self.pairs)))
+            chosen = ranks if self.seed is None else permuted(ranks, len(self.pairs), (self.seed, epoch))
+            pairs = [self.pairs[position] for position in chosen]
+            steps = max(map(len, pairs))
+            inputs = padded([pair.inputs[:] for pair in pairs], steps)
+            yield Batch(inputs, padded([pair.targets[:] for pair in pairs], steps), lengths_of(pairs, steps))
+
+    def continues(self, index: int) -> bool:
+        """Never: each sequence starts afresh."""
+        return False
