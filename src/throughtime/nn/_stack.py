@@ -1,0 +1,228 @@
+"""Layers and directions of one recurrence: what RNN, GRU and LSTM share."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.rnn import PackedSequence
+
+from .._errors import ConfigurationError
+from .._state import map_state
+from .._types import Lengths, Resets, State
+from ..ops import Call, Choice, check_backend, choose, fused, scan
+from ._checks import check_features, check_lengths, check_resets, check_state
+from ._initialise import initialise_as_asked, initialise_extras
+from ._layout import Layout
+from ._step import Masked, Step, drop_weight
+from .options import Options, Recurrence, read_options
+
+
+class Stack(nn.RNNBase):
+    """A drop-in replacement of torch.nn's recurrent layers: constructor, weights and their names are torch's own.
+
+    Parameters that torch lacks follow its naming, as `gain_ih_l0_reverse`.
+    """
+
+    recurrence: Recurrence | None = None
+
+    def __init__(
+        self,
+        recurrence: Recurrence,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        backend: str = "auto",
+        **options: Unpack[Options],
+    ) -> None:
+        shape = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size)
+        try:
+            super().__init__(recurrence.kind.upper(), *shape, device, dtype)
+        except ValueError as error:
+            given = f"input_size={input_size}, hidden_size={hidden_size}, num_layers={num_layers}, dropout={dropout}"
+            raise ConfigurationError(f"{error}; got {given}, proj_size={proj_size}") from None
+        self.backend = check_backend(backend)
+        self.noise, self.recurrent_init = read_options(options, recurrence.parts)
+        self.recurrence = recurrence
+        for suffix in self._suffixes():
+            for name, extra in recurrence.extras.items():
+                self.register_parameter(name + suffix, nn.Parameter(torch.empty(extra, device=device, dtype=dtype)))
+        self._initialise()
+
+    def reset_parameters(self) -> None:
+        """Draw new parameters: torch's distribution, then what the options ask for."""
+        super().reset_parameters()
+        if self.recurrence is not None:  # torch's constructor calls this before there is one
+            self._initialise()
+
+    def _initialise(self) -> None:
+        for suffix in self._suffixes():
+            group = self._group(suffix)
+            initialise_extras(self.recurrence, group, self.hidden_size)
+            initialise_as_asked(self.recurrence, group, self.recurrent_init)
+
+    @property
+    def streams(self) -> bool:
+        """Whether a sequence may be fed in pieces, time first, with the state passed on."""
+        return not (self.bidirectional or self.batch_first)
+
+    def initial_state(self, batch_size: int, *, device: Any = None, dtype: Any = None) -> State:
+        """Zeros [layers × directions, batch, hidden_size]; of an LSTM h and C."""
+        like = self.weight_ih_l0
+        where = {"device": device or like.device, "dtype": dtype or like.dtype}
+        parts = tuple(torch.zeros(shape, **where) for shape in self._state_shapes(batch_size))
+        return parts if len(parts) > 1 else parts[0]
+
+    def choice(self, x: Tensor, *, lengths: bool = False, resets: bool = False) -> Choice:
+        """The backend that such a call takes, and why."""
+        options = self.recurrence.options + self.noise.at_work(self.training)
+        call = Call(self.recurrence.kind, options, lengths, resets, x.device.type, x.dtype)
+        return choose(call, self.backend)
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: State = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Resets | None = None,
+    ) -> tuple[Any, State]:
+        """Run over `input`, from the state `hx` or zeros.
+
+        Args:
+            input: [time, batch, input_size], or [batch, time, input_size] with `batch_first`; [time, input_size] for
+                one sequence; or a PackedSequence.
+            hx: [layers × directions, batch, hidden_size]; of an LSTM a pair (h, C) of them.
+            lengths: integers [batch]: how many steps of each sequence are real. Outputs past them are zero, the state
+                returned is each one's own last, and the reverse direction starts at each one's own end.
+            resets: bool, the first two axes of the input: the state before these steps is the initial zeros; for the
+                reverse direction a sequence ends before a reset.
+
+        Returns:
+            The output [time, batch, directions × hidden_size], laid out as the input, and the last state as `hx`.
+
+        Raises:
+            ShapeError: where lengths, resets, state and input contradict each other or the layer.
+            UnsupportedError: where the backend asked for has no rule for the call.
+        """
+        layout = Layout.of(type(self).__name__, input, self.batch_first)
+        x, lengths, resets = layout.unify(input, lengths, resets)
+        state = self._checked(layout, x, hx, lengths, resets)
+        backend = self.choice(x, lengths=lengths is not None, resets=resets is not None).backend
+        if len(x) and x.shape[1] and backend == "torch":
+            output, state = self._run_whole(x, state, lengths)
+        else:
+            output, state = self._run_by_direction(x, state, lengths, resets)
+        return layout.restore(output, state)
+
+    def _checked(self, layout: Layout, x: Tensor, hx: State, lengths: Any, resets: Any) -> State:
+        """The state to begin with, all having been checked against each other."""
+        name, (time, batch) = layout.name, x.shape[:2]
+        check_features(name, x, self.input_size, self.weight_ih_l0)
+        if lengths is not None:
+            check_lengths(name, lengths, time, batch, x.device)
+        if resets is not None:
+            check_resets(name, resets, time, batch, x.device)
+        if hx is None:
+            return self.initial_state(batch, device=x.device, dtype=x.dtype)
+        plain = hx.state if isinstance(hx, Masked) else hx
+        shapes = tuple((s[0], s[2]) if layout.unbatched else s for s in self._state_shapes(batch))
+        check_state(name, plain, shapes, time, x)
+        plain = layout.unify_state(tuple(plain) if isinstance(plain, list) else plain)
+        return hx._replace(state=plain) if isinstance(hx, Masked) else plain
+
+    def _run_whole(self, x: Tensor, state: State, lengths: Lengths | None) -> tuple[Tensor, State]:
+        """All layers and directions in one call of torch's."""
+        plain = state.state if isinstance(state, Masked) else state
+        weights = [weight for suffix in self._suffixes() for weight in self._dropped(suffix).values()]
+        return fused(
+            self.recurrence.kind,
+            x,
+            map_state(Tensor.contiguous, plain),
+            weights,
+            bias=self.bias,
+            num_layers=self.num_layers,
+            bidirectional=self.bidirectional,
+            dropout=self.dropout,
+            training=self.training,
+            lengths=lengths,
+        )
+
+    def _run_by_direction(self, x: Tensor, state: State, lengths: Any, resets: Any) -> tuple[Tensor, State]:
+        """Layer after layer, each direction by itself."""
+        suffixes, finals = self._suffixes(), []
+        directions = 2 if self.bidirectional else 1
+        for layer in range(self.num_layers):
+            outputs = []
+            for direction in range(directions):
+                index = layer * directions + direction
+                step = Step(self.recurrence, self._dropped(suffixes[index]), self.noise, self.training)
+                before = _at(state, index)
+                output, after = _scan(step, x, before, lengths, resets, reverse=direction == 1)
+                outputs.append(output)
+                finals.append(after)
+            x = torch.cat(outputs, -1) if self.bidirectional else outputs[0]
+            if self.dropout and layer < self.num_layers - 1:
+                x = functional.dropout(x, self.dropout, self.training)
+        return x, _joined(finals)
+
+    def _suffixes(self) -> list[str]:
+        directions = ("", "_reverse") if self.bidirectional else ("",)
+        return [f"_l{layer}{direction}" for layer in range(self.num_layers) for direction in directions]
+
+    def _group(self, suffix: str) -> dict[str, Tensor]:
+        """The parameters of one layer and direction by the names they have in a cell."""
+        names = ["weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if self.bias else ())]
+        names += [*(("weight_hr",) if self.proj_size else ()), *self.recurrence.extras]
+        return {name: getattr(self, name + suffix) for name in names}
+
+    def _dropped(self, suffix: str) -> dict[str, Tensor]:
+        return drop_weight(self._group(suffix), self.noise.weight_drop, self.training)
+
+    def _state_shapes(self, batch: int) -> tuple[tuple[int, int, int], ...]:
+        count = self.num_layers * (2 if self.bidirectional else 1)
+        sizes = (self.proj_size or self.hidden_size, self.hidden_size)
+        return tuple((count, batch, size) for size in sizes[: self.recurrence.parts])
+
+    def extra_repr(self) -> str:
+        noise = "" if self.noise == type(self.noise)() else f", {self.noise}"
+        options = "".join(f", {option}" for option in self.recurrence.options)
+        return (
+            super().extra_repr() + options + noise + ("" if self.backend == "auto" else f", backend={self.backend!r}")
+        )
+
+
+def _scan(step: Step, x: Tensor, state: State, lengths: Any, resets: Any, reverse: bool) -> tuple[Tensor, State]:
+    before = step.ready(state)
+    zeros = map_state(torch.zeros_like, before.state if isinstance(before, Masked) else before)
+    return scan(step, x, before, fresh=lambda: step.begin(zeros), lengths=lengths, resets=resets, reverse=reverse)
+
+
+def _at(state: State, index: int) -> State:
+    """The state of one layer and direction."""
+    if isinstance(state, Masked):
+        plain, *masks = state
+        return Masked(_at(plain, index), *(None if mask is None else mask[index] for mask in masks))
+    return map_state(lambda part: part[index], state)
+
+
+def _joined(states: list[State]) -> State:
+    """The states of all layers and directions as one."""
+    if isinstance(states[0], Masked):
+        plain, inputs, recurrents = zip(*states, strict=True)
+        return Masked(_joined(list(plain)), _together(inputs), _together(recurrents))
+    return map_state(lambda *parts: torch.stack(parts), *states)
+
+
+def _together(masks: tuple[Any, ...]) -> Any:
+    return None if masks[0] is None else masks

@@ -1,0 +1,98 @@
+"""One step of a built-in recurrence with its weights and its noise, as cells and layers take it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .._state import leaves
+from .._types import State
+from .options import Noise, Recurrence
+
+
+class Masked(NamedTuple):
+    """A state in training under variational dropout: torch's own, and the masks of the sequence it belongs to.
+
+    A cell's masks are tensors [batch, size]; a layer's are tuples of them, one for each layer and direction.
+    """
+
+    state: State
+    input_mask: Any
+    recurrent_mask: Any
+
+
+@dataclass(frozen=True)
+class Step:
+    """`output, state = step(x, state)`, x [batch, feature]."""
+
+    recurrence: Recurrence
+    parameters: Mapping[str, Tensor]
+    noise: Noise
+    training: bool
+
+    def __call__(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        state = self.ready(state)
+        masks = state if isinstance(state, Masked) else None
+        before = state if masks is None else masks.state
+        recurrent_mask = None if masks is None else masks.recurrent_mask
+        if masks is not None and masks.input_mask is not None:
+            x = x * masks.input_mask
+        after = self.recurrence.equation(x, before, recurrent_mask=recurrent_mask, **self.parameters)
+        after = self._zoned_out(after, before)
+        output = after[0] if isinstance(after, tuple) else after
+        return output, after if masks is None else masks._replace(state=after)
+
+    def ready(self, state: State) -> State:
+        """A state with the masks that this step needs, drawn if there are none, and without where it needs none."""
+        if isinstance(state, Masked) and self._masking:
+            return state
+        return self.begin(state.state if isinstance(state, Masked) else state)
+
+    def begin(self, state: State) -> State:
+        """A plain state as the beginning of a sequence: with masks of its own."""
+        if not self._masking:
+            return state
+        _, h = next(leaves(state))
+        columns = (self.parameters[name].shape[1] for name in ("weight_ih", "weight_hh"))
+        rates = (self.noise.input_dropout, self.noise.recurrent_dropout)
+        masks = (draw_mask(rate, (len(h), size), h) for rate, size in zip(rates, columns, strict=True))
+        return Masked(state, *masks)
+
+    @property
+    def _masking(self) -> bool:
+        return self.training and self.noise.masks
+
+    def _zoned_out(self, after: State, before: State) -> State:
+        if not any(self.noise.zoneout):
+            return after
+        if isinstance(after, tuple):
+            return tuple(self._zone(*parts) for parts in zip(after, before, self.noise.zoneout, strict=True))
+        return self._zone(after, before, self.noise.zoneout[0])
+
+    def _zone(self, after: Tensor, before: Tensor, rate: float) -> Tensor:
+        if not self.training:
+            return rate * before + (1 - rate) * after
+        return torch.where(_draw(after.shape, rate, after), before, after)
+
+
+def draw_mask(rate: float, shape: tuple[int, ...], like: Tensor) -> Tensor | None:
+    """An inverted dropout mask, 0 with probability `rate` and 1 / (1 − rate) elsewhere; none for a rate of 0."""
+    if rate == 0:
+        return None
+    return (~_draw(shape, rate, like)).to(like.dtype) / (1 - rate)
+
+
+def drop_weight(parameters: dict[str, Tensor], rate: float, training: bool) -> dict[str, Tensor]:
+    """The parameters of one call, elements of `weight_hh` dropped in training (Merity et al. 2018)."""
+    weight = parameters["weight_hh"]
+    mask = draw_mask(rate if training else 0.0, tuple(weight.shape), weight)
+    return parameters if mask is None else {**parameters, "weight_hh": weight * mask}
+
+
+def _draw(shape: tuple[int, ...] | torch.Size, rate: float, like: Tensor) -> Tensor:
+    """True with probability `rate`: from the CPU's generator, one number after the other whatever the threads."""
+    return (torch.rand(shape, device="cpu", dtype=torch.float32) < rate).to(like.device)

@@ -1,0 +1,14 @@
+"""What a recurrence computes, and who computes it."""
+
+from .backend import BACKENDS as BACKENDS
+from .backend import KINDS as KINDS
+from .backend import Call as Call
+from .backend import Choice as Choice
+from .backend import check_backend as check_backend
+from .backend import choose as choose
+from .fused import fused as fused
+from .reference import Step as Step
+from .reference import gru_step as gru_step
+from .reference import lstm_step as lstm_step
+from .reference import rnn_step as rnn_step
+from .reference import scan as scan

@@ -1,0 +1,106 @@
+"""The one place that decides which implementation runs a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from .._errors import ConfigurationError, UnsupportedError
+
+KINDS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
+BACKENDS = ("auto", "native", "torch", "reference")
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a layer is about to do, as far as it bears on who can do it.
+
+    Args:
+        kind: one of `KINDS`.
+        options: what the call asks for beyond torch's equations, in words ("zoneout", "reset_after=False").
+        lengths, resets: whether they are given.
+        device: the type of device the input is on.
+        dtype: the input's.
+    """
+
+    kind: str
+    options: tuple[str, ...] = ()
+    lengths: bool = False
+    resets: bool = False
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Who runs a call, and why."""
+
+    backend: str
+    reason: str
+
+
+def check_backend(requested: str) -> str:
+    """`requested` itself, if there is such a backend.
+
+    Raises:
+        ConfigurationError: if there is none.
+    """
+    if requested not in BACKENDS:
+        raise ConfigurationError(f"backend={requested!r} is unknown: choose one of {', '.join(map(repr, BACKENDS))}")
+    return requested
+
+
+def choose(call: Call, requested: str = "auto") -> Choice:
+    """The backend for a call; only "auto" chooses, any other is taken or refused.
+
+    Raises:
+        ConfigurationError: for an unknown backend.
+        UnsupportedError: for one that has no rule for this call; the message says what stands in its way.
+
+    Example:
+        >>> choose(Call("gru")).backend
+        'torch'
+        >>> choose(Call("gru", resets=True))
+        Choice(backend='reference', reason='torch has no resets=')
+    """
+    if check_backend(requested) != "auto":
+        obstacle = _OBSTACLES[requested](call)
+        if obstacle is not None:
+            raise UnsupportedError(f"backend={requested!r} cannot run this {call.kind}: {obstacle}; use backend='auto'")
+        return Choice(requested, "asked for")
+    reasons: list[str] = []
+    for backend, find_obstacle in _OBSTACLES.items():
+        obstacle = find_obstacle(call)
+        if obstacle is None:
+            return Choice(backend, "; ".join(reasons) or _MERITS[backend])
+        if backend != "native":
+            reasons.append(obstacle)
+    raise AssertionError("the reference has no obstacle")
+
+
+def _native_obstacle(call: Call) -> str | None:
+    return "this version has no native kernels"
+
+
+def _torch_obstacle(call: Call) -> str | None:
+    missing = (*call.options, *(("resets=",) if call.resets else ()))
+    return f"torch has no {' and no '.join(missing)}" if missing else None
+
+
+def _no_obstacle(call: Call) -> str | None:
+    return None
+
+
+# From the best to the one that can do everything.
+_OBSTACLES: dict[str, Callable[[Call], str | None]] = {
+    "native": _native_obstacle,
+    "torch": _torch_obstacle,
+    "reference": _no_obstacle,
+}
+_MERITS = {
+    "native": "the native kernels are the fastest",
+    "torch": "torch's own fused layer computes exactly this",
+    "reference": "the equations in plain PyTorch",
+}

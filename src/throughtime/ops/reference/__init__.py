@@ -1,0 +1,7 @@
+"""The equations of each cell in plain PyTorch: any device, any dtype, differentiable any number of times."""
+
+from .gru import gru_step as gru_step
+from .lstm import lstm_step as lstm_step
+from .rnn import rnn_step as rnn_step
+from .scan import Step as Step
+from .scan import scan as scan
