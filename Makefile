@@ -36,7 +36,7 @@ bench: .venv/.development ## run every script of benchmarks/, one after another
 
 docs: .venv/.documentation ## build the documentation into site/
 	@echo "== building the documentation into site/"
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "open site/index.html"
 
 clean: ## remove .venv and everything built
