@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ class Stack(nn.RNNBase):
     Parameters that torch lacks follow its naming, as `gain_ih_l0_reverse`.
     """
 
-    recurrence: Recurrence | None = None
+    recurrence: Recurrence
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Stack(nn.RNNBase):
     def reset_parameters(self) -> None:
         """Draw new parameters: torch's distribution, then what the options ask for."""
         super().reset_parameters()
-        if self.recurrence is not None:  # torch's constructor calls this before there is one
+        if "recurrence" in vars(self):  # torch's constructor calls this before there is one
             self._initialise()
 
     def _initialise(self) -> None:
@@ -78,10 +78,10 @@ class Stack(nn.RNNBase):
 
     def initial_state(self, batch_size: int, *, device: Any = None, dtype: Any = None) -> State:
         """Zeros [layers × directions, batch, hidden_size]; of an LSTM h and C."""
-        like = self.weight_ih_l0
+        like = self._first_weight
         where = {"device": device or like.device, "dtype": dtype or like.dtype}
-        parts = tuple(torch.zeros(shape, **where) for shape in self._state_shapes(batch_size))
-        return parts if len(parts) > 1 else parts[0]
+        parts = [torch.zeros(shape, **where) for shape in self._state_shapes(batch_size)]
+        return tuple(parts) if len(parts) > 1 else parts[0]
 
     def choice(self, x: Tensor, *, lengths: bool = False, resets: bool = False) -> Choice:
         """The backend that such a call takes, and why."""
@@ -128,7 +128,7 @@ class Stack(nn.RNNBase):
     def _checked(self, layout: Layout, x: Tensor, hx: State, lengths: Any, resets: Any) -> State:
         """The state to begin with, all having been checked against each other."""
         name, (time, batch) = layout.name, x.shape[:2]
-        check_features(name, x, self.input_size, self.weight_ih_l0)
+        check_features(name, x, self.input_size, self._first_weight)
         if lengths is not None:
             check_lengths(name, lengths, time, batch, x.device)
         if resets is not None:
@@ -176,6 +176,10 @@ class Stack(nn.RNNBase):
                 x = functional.dropout(x, self.dropout, self.training)
         return x, _joined(finals)
 
+    @property
+    def _first_weight(self) -> Tensor:
+        return cast(Tensor, self.weight_ih_l0)
+
     def _suffixes(self) -> list[str]:
         directions = ("", "_reverse") if self.bidirectional else ("",)
         return [f"_l{layer}{direction}" for layer in range(self.num_layers) for direction in directions]
@@ -195,11 +199,9 @@ class Stack(nn.RNNBase):
         return tuple((count, batch, size) for size in sizes[: self.recurrence.parts])
 
     def extra_repr(self) -> str:
-        noise = "" if self.noise == type(self.noise)() else f", {self.noise}"
-        options = "".join(f", {option}" for option in self.recurrence.options)
-        return (
-            super().extra_repr() + options + noise + ("" if self.backend == "auto" else f", backend={self.backend!r}")
-        )
+        """What the module's representation shows."""
+        backend = () if self.backend == "auto" else (f"backend={self.backend!r}",)
+        return ", ".join((super().extra_repr(), *self.recurrence.options, *self.noise.described(), *backend))
 
 
 def _scan(step: Step, x: Tensor, state: State, lengths: Any, resets: Any, reverse: bool) -> tuple[Tensor, State]:

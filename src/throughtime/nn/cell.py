@@ -90,6 +90,7 @@ class GatedCell(Cell):
 
     @property
     def op(self) -> str | None:
+        """The recurrence's name among `ops.KINDS`."""
         return self.recurrence.kind
 
     @property
@@ -115,7 +116,7 @@ class GatedCell(Cell):
 
     def prepare(self) -> Step:
         """The step of one call over a whole sequence: weight-drop, if any, has drawn its mask."""
-        parameters = dict(self.named_parameters())
+        parameters: dict[str, Tensor] = dict(self.named_parameters())
         dropped = drop_weight(parameters, self.noise.weight_drop, self.training)
         return Step(self.recurrence, dropped, self.noise, self.training)
 
@@ -152,7 +153,11 @@ class GatedCell(Cell):
             )
 
     def extra_repr(self) -> str:
-        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+        """What the module's representation shows."""
+        sizes = [f"{self.input_size}, {self.hidden_size}"]
+        plain = [f"proj_size={self.proj_size}"] if self.proj_size else []
+        plain += [] if self.bias else ["bias=False"]
+        return ", ".join((*sizes, *plain, *self.recurrence.options, *self.noise.described()))
 
 
 def _spelled(shapes: list[Any]) -> str:

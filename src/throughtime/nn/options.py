@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypedDict
 
 from .._errors import ConfigurationError
@@ -71,6 +71,11 @@ class Noise:
     def masks(self) -> bool:
         """Whether states carry masks in training."""
         return self.input_dropout > 0 or self.recurrent_dropout > 0
+
+    def described(self) -> tuple[str, ...]:
+        """What is not 0, as it was asked for."""
+        rates = {field.name: getattr(self, field.name) for field in fields(self)}
+        return tuple(f"{name}={rate}" for name, rate in rates.items() if rate and rate != (0.0,) * len(self.zoneout))
 
     def at_work(self, training: bool) -> tuple[str, ...]:
         """What it does that torch's own layers do not, in words; weight-drop is done beforehand, on any of them."""

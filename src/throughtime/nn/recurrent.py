@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -35,7 +36,7 @@ class Recurrent(nn.Module):
         super().__init__()
         self.cell = cell
 
-    def initial_state(self, batch_size: int, *, device=None, dtype=None) -> State:
+    def initial_state(self, batch_size: int, *, device: Any = None, dtype: Any = None) -> State:
         """The cell's own, on `device` and in `dtype` where given."""
         _, initial = adapted(self.cell)
         return map_state(
@@ -82,7 +83,7 @@ class Recurrent(nn.Module):
         output, after = scan(step, x, before, fresh=lambda: begin(initial), lengths=lengths, resets=resets)
         return mark_output(output, 1), mark_state(after, 0)
 
-    def _step(self) -> tuple[Step, partial[State] | object]:
+    def _step(self) -> tuple[Step, Callable[[State], State]]:
         if not isinstance(self.cell, GatedCell):
             return adapted(self.cell)[0], lambda state: state
         prepared = self.cell.prepare()

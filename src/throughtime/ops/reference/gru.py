@@ -56,19 +56,22 @@ class _Blocks:
     """The rows of a GRU's weight that make reset and update, and those that make new."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> None:
-        self.whole = (weight, bias, gain)
+        self.weight, self.bias, self.gain = weight, bias, gain
         self.split = 2 * (len(weight) // 3)
 
     def both(self, value: Tensor) -> tuple[Tensor, Tensor]:
         """Both products, as one where nothing is normalised."""
-        weight, bias, gain = self.whole
-        if gain is not None:
+        if self.gain is not None:
             return self.reset_update(value), self.new(value)
-        product = affine(value, weight, bias)
+        product = affine(value, self.weight, self.bias)
         return product[..., : self.split], product[..., self.split :]
 
     def reset_update(self, value: Tensor) -> Tensor:
-        return affine(value, *(None if part is None else part[: self.split] for part in self.whole))
+        return self._product(value, slice(None, self.split))
 
     def new(self, value: Tensor) -> Tensor:
-        return affine(value, *(None if part is None else part[self.split :] for part in self.whole))
+        return self._product(value, slice(self.split, None))
+
+    def _product(self, value: Tensor, rows: slice) -> Tensor:
+        bias, gain = (None if part is None else part[rows] for part in (self.bias, self.gain))
+        return affine(value, self.weight[rows], bias, gain)
