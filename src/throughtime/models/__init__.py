@@ -5,6 +5,7 @@ from .configuration import RecurrentConfiguration as RecurrentConfiguration
 from .configuration import SymbolModelConfiguration as SymbolModelConfiguration
 from .configuration import ValueModelConfiguration as ValueModelConfiguration
 from .decoding import Decoding as Decoding
+from .heads import HEADS as HEADS
 from .heads import BernoulliHead as BernoulliHead
 from .heads import CategoricalHead as CategoricalHead
 from .heads import Head as Head

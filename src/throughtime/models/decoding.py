@@ -26,7 +26,7 @@ class Decoding:
 
     Example:
         >>> likely = Categorical(logits=torch.tensor([[0.0, 3.0, 1.0]]))
-        >>> Decoding(temperature=0).draw(likely)
+        >>> Decoding(temperature=0.0).draw(likely)
         tensor([1])
 
     References:

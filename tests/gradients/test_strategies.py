@@ -1,0 +1,222 @@
+"""Full and truncated gradients against what they must equal."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from throughtime import Batch, ConfigurationError, Full, ShapeError, Truncated, UnsupportedError, backward
+from throughtime.gradients import strategy_named
+from throughtime.nn import GRU, LSTM, RNN, Recurrent
+
+T, B, I, H = 7, 3, 2, 4
+
+
+class DictCell(nn.Module):
+    """A user's cell whose state is a dict."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(I + H, H)
+
+    def forward(self, x: Tensor, state: dict) -> tuple[Tensor, dict]:
+        h = torch.tanh(self.linear(torch.cat([x, state["h"]], -1)))
+        return h, {"h": h, "steps": state["steps"] + 1}
+
+    def initial_state(self, batch_size: int) -> dict:
+        like = self.linear.weight
+        return {"h": like.new_zeros(batch_size, H), "steps": like.new_zeros(batch_size)}
+
+
+MODELS = {
+    "RNN": lambda: RNN(I, H, num_layers=2),
+    "GRU": lambda: GRU(I, H),
+    "LSTM": lambda: LSTM(I, H),
+    "torch.nn.LSTM": lambda: nn.LSTM(I, H),
+    "dict state": lambda: Recurrent(DictCell()),
+    "LSTMCell of torch": lambda: Recurrent(nn.LSTMCell(I, H)),
+}
+
+
+def squared_error(output: Tensor, target: Tensor) -> Tensor:
+    return (output - target).square().sum(-1)
+
+
+@pytest.fixture(params=MODELS)
+def model(request: pytest.FixtureRequest) -> nn.Module:
+    torch.manual_seed(0)
+    return MODELS[request.param]().double()
+
+
+def batch_of(kind: str) -> Batch:
+    torch.manual_seed(1)
+    inputs, targets = torch.randn(T, B, I).double(), torch.randn(T, B, H).double()
+    match kind:
+        case "ragged":
+            return Batch(inputs, targets, lengths=torch.tensor([7, 3, 1]))
+        case "resets":
+            return Batch(inputs, targets, resets=torch.rand(T, B) < 0.3)
+        case "weights":
+            return Batch(inputs, targets, weights=(torch.rand(T, B) < 0.5).double())
+        case "last":
+            weights = torch.zeros(T, B).double()
+            weights[-1] = 1
+            return Batch(inputs, targets, weights=weights)
+    return Batch(inputs, targets)
+
+
+def gradients(model: nn.Module) -> dict[str, Tensor]:
+    found = {name: p.grad.clone() for name, p in model.named_parameters()}
+    model.zero_grad()
+    return found
+
+
+def takes(model: nn.Module, kind: str) -> bool:
+    return not (isinstance(model, nn.LSTM) and not isinstance(model, LSTM) and kind in ("ragged", "resets"))
+
+
+@pytest.mark.parametrize("kind", ["plain", "ragged", "resets", "weights", "last"])
+def test_full_is_the_gradient_of_the_weighted_sum(model: nn.Module, kind: str) -> None:
+    batch = batch_of(kind)
+    if not takes(model, kind):
+        with pytest.raises(UnsupportedError, match="takes none: use throughtime's layer"):
+            backward(model, batch, squared_error)
+        return
+    extras = {key: getattr(batch, key) for key in ("lengths", "resets") if getattr(batch, key) is not None}
+    weights = torch.ones(T, B).double() if batch.weights is None else batch.weights
+    if batch.lengths is not None:
+        weights = (torch.arange(T)[:, None] < batch.lengths).double()
+    output, _ = model(batch.inputs, None, **extras)
+    (squared_error(output, batch.targets) * weights).sum().backward()
+    wanted = gradients(model)
+    done = backward(model, batch, squared_error)
+    assert (done.start, done.stop, float(done.count)) == (0, T, float(weights.sum()))
+    for name, gradient in gradients(model).items():
+        torch.testing.assert_close(gradient, wanted[name], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", ["plain", "ragged", "resets", "weights", "last"])
+@pytest.mark.parametrize("k1", [1, 3, T, T + 5])
+def test_truncated_equals_cutting_the_sequence_by_hand(model: nn.Module, kind: str, k1: int) -> None:
+    batch = batch_of(kind)
+    if not takes(model, kind):
+        return
+    state, total = None, 0.0
+    for start in range(0, T, k1):
+        done = backward(model, batch.segment(start, min(start + k1, T)), squared_error, Full(), state)
+        state, total = done.carry, total + float(done.loss_sum)
+    wanted = gradients(model)
+    done = backward(model, batch, squared_error, Truncated(k1))
+    assert float(done.loss_sum) == pytest.approx(total, rel=1e-12)
+    for name, gradient in gradients(model).items():
+        torch.testing.assert_close(gradient, wanted[name], rtol=1e-12, atol=1e-14)
+
+
+def test_truncated_over_the_whole_sequence_is_full(model: nn.Module) -> None:
+    batch = batch_of("plain")
+    backward(model, batch, squared_error)
+    wanted = gradients(model)
+    backward(model, batch, squared_error, Truncated(T))
+    for name, gradient in gradients(model).items():
+        assert torch.equal(gradient, wanted[name])
+
+
+def test_truncation_of_a_scalar_recurrence_term_by_term() -> None:
+    """h_t = w h_{t−1} + x_t, ℓ_t = h_t, cut after step 2: by hand, dL/dw = h_1 + (h_2 as a constant) + (h_3 + w h_2)."""
+    layer = Recurrent(nn.RNNCell(1, 1, bias=False)).double()
+
+    class Linear(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = nn.Parameter(torch.tensor(0.5).double())
+
+        def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+            h = self.w * h + x
+            return h, h
+
+        def initial_state(self, batch_size: int) -> Tensor:
+            return torch.zeros(batch_size, 1).double()
+
+    layer = Recurrent(Linear())
+    x = torch.tensor([1.0, 2.0, 3.0, 4.0]).double().view(4, 1, 1)
+    batch = Batch(x, torch.zeros(4, 1, 1).double())
+    w = 0.5
+    h1 = 1.0
+    h2 = w * h1 + 2.0
+    h3 = w * h2 + 3.0
+    step_1 = 0.0  # h_1 = x_1 does not depend on w
+    step_2 = h1
+    step_3 = h2  # h_2 is cut
+    step_4 = h3 + w * h2
+    backward(layer, batch, lambda output, target: output[..., 0], Truncated(2))
+    assert layer.cell.w.grad.item() == pytest.approx(step_1 + step_2 + step_3 + step_4, rel=1e-15)
+    layer.zero_grad()
+    backward(layer, batch, lambda output, target: output[..., 0], Full())
+    dh2 = h1
+    dh3 = h2 + w * dh2
+    dh4 = h3 + w * dh3
+    assert layer.cell.w.grad.item() == pytest.approx(dh2 + dh3 + dh4, rel=1e-15)
+
+
+def test_carry_makes_batches_one_stream(model: nn.Module) -> None:
+    batch = batch_of("plain")
+    whole = backward(model, batch, squared_error, Truncated(2))
+    wanted = gradients(model)
+    carry, total = None, 0.0
+    for start, stop in ((0, 4), (4, T)):
+        done = backward(model, batch.segment(start, stop), squared_error, Truncated(2), carry)
+        carry, total = done.carry, total + float(done.loss_sum)
+    assert total == pytest.approx(float(whole.loss_sum), rel=1e-12)
+    for name, gradient in gradients(model).items():
+        torch.testing.assert_close(gradient, wanted[name], rtol=1e-12, atol=1e-14)
+
+
+def test_parameters_may_change_at_every_segment() -> None:
+    model = GRU(I, H)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    before = model.weight_hh_l0.clone()
+    for segment in Truncated(2).segments(model, Batch(torch.randn(T, B, I), torch.randn(T, B, H)), squared_error):
+        optimizer.step()
+        optimizer.zero_grad()
+        assert not segment.loss_sum.requires_grad
+    assert not torch.equal(before, model.weight_hh_l0)
+
+
+@pytest.mark.parametrize("layer", [GRU(I, H, bidirectional=True), nn.GRU(I, H, batch_first=True)])
+def test_what_cannot_stream_is_refused_by_truncated_alone(layer: nn.Module) -> None:
+    width = H * (2 if layer.bidirectional else 1)
+    batch = Batch(torch.randn(T, B, I), torch.randn(T, B, width))
+    with pytest.raises(UnsupportedError, match=r"use Full\(\)"):
+        backward(layer, batch, squared_error, Truncated(2))
+    backward(layer, batch, squared_error, Full())
+    assert layer.weight_hh_l0.grad is not None
+
+
+def test_refusals() -> None:
+    model, batch = GRU(I, H), Batch(torch.randn(T, B, I), torch.randn(T, B, H))
+    with pytest.raises(ShapeError, match="do not reduce it"):
+        backward(model, batch, nn.functional.mse_loss)
+    with pytest.raises(ConfigurationError, match="does not depend on any parameter"):
+        backward(model, batch, lambda output, target: squared_error(output.detach(), target))
+    with pytest.raises(ConfigurationError, match="at least 1"):
+        Truncated(0)
+    with pytest.raises(UnsupportedError, match="k2 must equal k1"):
+        Truncated(2, 5)
+
+
+def test_batches_refuse_axes_that_contradict_each_other() -> None:
+    with pytest.raises(ShapeError, match=r"swapped: transpose\(0, 1\)"):
+        Batch(torch.zeros(5, 2, 1), torch.zeros(2, 5))
+    with pytest.raises(ShapeError, match="swapped"):
+        Batch(torch.zeros(5, 2, 1), torch.zeros(5, 2), lengths=torch.ones(5, dtype=torch.long))
+    with pytest.raises(ShapeError, match="resets"):
+        Batch(torch.zeros(5, 2, 1), torch.zeros(5, 2), resets=torch.zeros(2, 5, dtype=torch.bool))
+
+
+def test_strategies_by_name() -> None:
+    assert strategy_named("full") == Full()
+    assert strategy_named("truncated:32") == Truncated(32)
+    for wrong in ("truncated", "truncated:x", "full:3", "rtrl2", "truncated:0"):
+        with pytest.raises(ConfigurationError):
+            strategy_named(wrong)

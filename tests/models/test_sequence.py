@@ -1,0 +1,142 @@
+"""Whole models: probabilities, samples, streaming."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Categorical, Normal
+
+from throughtime import ConfigurationError, ShapeError, UnsupportedError
+from throughtime.models import (
+    HEADS,
+    Decoding,
+    RecurrentConfiguration,
+    SequenceModel,
+    SymbolModelConfiguration,
+    ValueModelConfiguration,
+    negative_log_likelihood,
+)
+from throughtime.nn import GRU, LSTM
+
+CELLS = ("rnn", "gru", "lstm")
+
+
+def symbol_model(cell: str = "gru", vocabulary: int = 3, **settings: float) -> SequenceModel:
+    torch.manual_seed(0)
+    recurrent = RecurrentConfiguration(cell=cell, hidden_size=8, **settings)
+    return SymbolModelConfiguration(vocabulary=vocabulary, embedding_size=4, recurrent=recurrent).build().eval()
+
+
+def value_model(cell: str = "gru", head: str = "student_t", known: int = 1) -> SequenceModel:
+    torch.manual_seed(0)
+    recurrent = RecurrentConfiguration(cell=cell, hidden_size=8)
+    return ValueModelConfiguration(observed=2, known=known, lags=(1, 3), head=head, recurrent=recurrent).build().eval()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_probabilities_of_all_sequences_sum_to_one(cell: str) -> None:
+    model = symbol_model(cell).double()
+    every = torch.tensor(list(itertools.product(range(3), repeat=4))).T
+    total = model.log_prob(every).sum(0).exp().sum()
+    assert total.item() == pytest.approx(1.0, abs=1e-6)
+
+
+def test_samples_match_their_own_probabilities() -> None:
+    model = symbol_model()
+    for parameter in model.parameters():  # far from uniform, so that the order of things matters
+        parameter.data.mul_(3)
+    every = torch.tensor(list(itertools.product(range(3), repeat=3))).T
+    expected = model.log_prob(every).sum(0).exp() * 20_000
+    torch.manual_seed(1)
+    drawn = model.sample(3, batch_size=20_000)
+    counts = torch.stack([(drawn == column[:, None]).all(0).sum() for column in every.T])
+    chi_squared = ((counts - expected).square() / expected).sum()
+    assert chi_squared < 54.05  # 99.9 % of a chi-squared variable with 26 degrees of freedom
+
+
+@pytest.mark.parametrize("model", [symbol_model(cell) for cell in CELLS] + [value_model(cell) for cell in CELLS])
+def test_streaming_equals_whole(model: SequenceModel) -> None:
+    torch.manual_seed(2)
+    symbols = isinstance(model.embedding, nn.Sequential)
+    inputs = torch.randint(3, (9, 2)) if symbols else torch.randn(9, 2, 3)
+    targets = torch.randint(3, (9, 2)) if symbols else torch.randn(9, 2, 2)
+    whole = model(inputs)[0].log_prob(targets)
+    state, parts = None, []
+    for start, stop in ((0, 1), (1, 5), (5, 9)):
+        distribution, state = model(inputs[start:stop], state)
+        parts.append(distribution.log_prob(targets[start:stop]))
+    torch.testing.assert_close(torch.cat(parts), whole)
+
+
+def test_a_ragged_batch_equals_each_sequence_alone() -> None:
+    model = value_model()
+    torch.manual_seed(3)
+    inputs, targets = torch.randn(6, 2, 3), torch.randn(6, 2, 2)
+    together = model(inputs, lengths=torch.tensor([6, 4]))[0].log_prob(targets)
+    alone = model(inputs[:4, 1:])[0].log_prob(targets[:4, 1:])
+    torch.testing.assert_close(together[:4, 1:], alone)
+
+
+def test_values_are_predicted_as_changes_from_the_last_one() -> None:
+    model = value_model(head="normal", known=0)
+    inputs = torch.randn(5, 2, 2)
+    shifted = model(inputs + 100)[0].mean - model(inputs)[0].mean
+    torch.testing.assert_close(shifted, torch.full_like(shifted, 100.0), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("layer", [GRU(4, 8, num_layers=2), LSTM(4, 8)])
+def test_a_repeated_state_is_that_of_repeated_sequences(layer: nn.Module) -> None:
+    model = SequenceModel(nn.Identity(), layer, HEADS["normal"](8, 4))
+    x = torch.randn(3, 2, 4)
+    _, state = model(x)
+    _, wanted = model(x.repeat_interleave(5, 1))
+    repeated = model.repeat_state(state, 5)
+    torch.testing.assert_close(repeated, wanted)
+
+
+@pytest.mark.parametrize(("name", "size"), [("bernoulli", 3), ("normal", 3), ("student_t", 3), ("categorical", 3)])
+def test_heads_train_towards_the_data(name: str, size: int) -> None:
+    torch.manual_seed(0)
+    head, features = HEADS[name](2, size), torch.ones(4, 5, 2)
+    target = torch.randint(3, (4, 5)) if name == "categorical" else (torch.rand(4, 5, size) < 0.3).float()
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.05)
+    losses = []
+    for _ in range(60):
+        loss = negative_log_likelihood(head(features), target)
+        assert loss.shape == (4, 5)
+        losses.append(loss.mean().item())
+        optimizer.zero_grad()
+        loss.mean().backward()
+        optimizer.step()
+    assert losses[-1] < losses[0]
+
+
+def test_decoding() -> None:
+    torch.manual_seed(0)
+    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log().expand(5000, 4)
+    distribution = Categorical(logits=logits)
+    assert set(Decoding(top_k=2).draw(distribution).tolist()) == {0, 1}
+    assert set(Decoding(top_p=0.75).draw(distribution).tolist()) == {0, 1}
+    assert set(Decoding(top_p=0.4).draw(distribution).tolist()) == {0}
+    assert set(Decoding(temperature=0.0).draw(distribution).tolist()) == {0}
+    cold = (Decoding(temperature=0.5).draw(distribution) == 0).double().mean().item()
+    assert cold == pytest.approx(0.25 / (0.25 + 0.09 + 0.0225 + 0.0025), abs=0.03)
+    for wrong in ({"temperature": -1.0}, {"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.5}, {"temperature": float("nan")}):
+        with pytest.raises(ConfigurationError):
+            Decoding(**wrong)
+    with pytest.raises(UnsupportedError, match="for symbols"):
+        Decoding(temperature=0.5).draw(Normal(torch.zeros(1), torch.ones(1)))
+
+
+def test_refusals() -> None:
+    with pytest.raises(ShapeError, match=r"expected \[time, batch, feature\]"):
+        value_model()(torch.zeros(5, 3))
+    with pytest.raises(ShapeError, match=r"expected \[time, batch\] indices"):
+        symbol_model()(torch.zeros(5, dtype=torch.long))
+    with pytest.raises(UnsupportedError, match="no location"):
+        HEADS["categorical"](2, 3)(torch.zeros(1, 1, 2), torch.zeros(1, 1, 3))
+    with pytest.raises(ConfigurationError, match="must agree"):
+        SequenceModel(nn.Identity(), GRU(4, 8), HEADS["normal"](8, 4), residual=2)
