@@ -27,7 +27,7 @@ check: .venv/.development ## look for faults without running anything: style, ty
 	@echo "== types"
 	$(BIN)/basedpyright
 	@echo "== imports"
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 bench: .venv/.development ## run every script of benchmarks/, one after another
 	@set -e; found=0; for script in benchmarks/[!_]*.py; do \

@@ -55,6 +55,16 @@ def forbidden(path: Path) -> Iterator[str]:
             yield f"line {node.lineno}: calls {called}"
 
 
+def unchecked(path: Path) -> Iterator[str]:
+    for node in ast.walk(tree(path)):
+        if not isinstance(node, ast.ClassDef):
+            continue
+        bases = {ast.unparse(base).split("[")[0] for base in node.bases}
+        decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
+        if "Protocol" in bases and "runtime_checkable" not in decorators:
+            yield f"line {node.lineno}: {node.name} is not @runtime_checkable, so signatures cannot be checked"
+
+
 def more_than_exports(path: Path) -> Iterator[str]:
     for index, node in enumerate(tree(path).body):
         docstring = index == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
@@ -92,6 +102,11 @@ def test_nothing_read_from_disk_is_ever_run(path: Path) -> None:
     assert list(forbidden(path)) == []
 
 
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_protocols_can_be_checked(path: Path) -> None:
+    assert list(unchecked(path)) == []
+
+
 @pytest.mark.parametrize("path", PACKAGES, ids=name_of)
 def test_packages_only_export(path: Path) -> None:
     assert list(more_than_exports(path)) == []
@@ -124,6 +139,7 @@ def test_commands_named_in_the_documentation_exist() -> None:
         (forbidden, "from pickle import loads"),
         (forbidden, "import torch\ntorch.load('x')"),
         (forbidden, "eval('1')"),
+        (unchecked, "class P(Protocol):\n    x: int"),
         (more_than_exports, "from .a import b"),
         (more_than_exports, "from .a import b as b\nb()"),
     ],

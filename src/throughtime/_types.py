@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -105,6 +105,7 @@ class Segment:
     carry: State
 
 
+@runtime_checkable
 class Observer(Protocol):
     """Someone who watches training. `record` is plain numbers and strings; observers never change the model."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from .._errors import ConfigurationError
 from .._types import Batch
 
 
+@runtime_checkable
 class BatchSource(Protocol):
     """Batches as a function of (epoch, index) alone, so that a position in them can be returned to exactly.
 

@@ -7,13 +7,14 @@ import lzma
 import math
 import zlib
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from .._errors import ConfigurationError, DataError
 
 
+@runtime_checkable
 class Baseline(Protocol):
     """A forecast from the history alone."""
 
