@@ -96,6 +96,11 @@ class Segment:
         loss_sum: the weighted sum of these losses, detached.
         count: the sum of their weights: divide the gradient by it for a mean.
         carry: what the next batch of the same streams continues from, detached.
+
+    Example:
+        >>> segment = Segment(0, 5, loss_sum=torch.tensor(7.5), count=torch.tensor(5.0), carry=None)
+        >>> segment.loss_sum / segment.count
+        tensor(1.5000)
     """
 
     start: int
