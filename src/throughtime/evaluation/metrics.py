@@ -199,13 +199,14 @@ def crps(truth: np.ndarray, paths: np.ndarray) -> float:
             f"paths are {list(paths.shape)} but truth is {list(truth.shape)}: "
             "paths must be [sample, …] where the truth is […]"
         )
-    distance = np.abs(paths - truth).mean(axis=0)
+    # Differences between paths are those between their errors, which keep their digits far from zero.
+    errors = np.sort(paths - truth, axis=0)
+    distance = np.abs(errors).mean(axis=0)
     count = len(paths)
     if count == 1:
         return float(distance.mean())
-    ranks = np.arange(1 - count, count, 2).reshape(-1, *[1] * truth.ndim)
-    # A constant shift leaves differences as they are; taking it out keeps digits where the spread is small.
-    spread = (ranks * np.sort(paths - truth, axis=0)).sum(axis=0) * 2 / (count * (count - 1))
+    ranks = np.arange(1 - count, count, 2, dtype=np.float64)
+    spread = np.tensordot(ranks, errors, axes=1) * 2 / (count * (count - 1))
     return float((distance - spread / 2).mean())
 
 
