@@ -158,7 +158,7 @@ def test_other_refusals() -> None:
         quantile_loss(TRUTH, FORECAST, 1.0)
     with pytest.raises(DataError, match=r"lower is above upper at \[1\]"):
         coverage(np.ones(2), np.array([0.0, 3.0]), np.array([1.0, 2.0]))
-    with pytest.raises(ShapeError, match=r"paths are \[3, 4\] but truth is \[3\]"):
+    with pytest.raises(ShapeError, match=r"paths are \[3, 4\] but truth is \[3\]: expected \[sample, 3\]"):
         crps(np.ones(3), np.ones((3, 4)))
     with pytest.raises(DataError, match="standard deviation -1 is negative"):
         crps_normal(np.ones(1), np.ones(1), np.array([-1.0]))

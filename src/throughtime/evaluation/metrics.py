@@ -195,10 +195,8 @@ def crps(truth: np.ndarray, paths: np.ndarray) -> float:
     """
     (truth,), (paths,) = _alike(truth=truth), _alike(paths=paths)
     if paths.shape[1:] != truth.shape:
-        raise ShapeError(
-            f"paths are {list(paths.shape)} but truth is {list(truth.shape)}: "
-            "paths must be [sample, …] where the truth is […]"
-        )
+        expected = ", ".join(["sample", *map(str, truth.shape)])
+        raise ShapeError(f"paths are {list(paths.shape)} but truth is {list(truth.shape)}: expected [{expected}]")
     # Differences between paths are those between their errors, which keep their digits far from zero.
     errors = np.sort(paths - truth, axis=0)
     distance = np.abs(errors).mean(axis=0)
