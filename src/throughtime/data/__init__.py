@@ -1,6 +1,7 @@
 from .batches import BatchSource as BatchSource
 from .pair import Pair as Pair
 from .pair import shifted as shifted
+from .repeated import Repeated as Repeated
 from .scaler import Scaler as Scaler
 from .sequences import Sequences as Sequences
 from .source import Source as Source
