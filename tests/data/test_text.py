@@ -135,7 +135,7 @@ def test_more_refusals(tmp_path):
     with pytest.raises(DataError, match="a MATLAB file"):
         read_text(written(tmp_path, b"MATLAB", "x.mat"))
     with pytest.raises(ConfigurationError, match="unit='word': expected 'character' or 'byte'"):
-        read_text(tmp_path / "poems.txt", unit="word")  # pyright: ignore
+        read_text(tmp_path / "poems.txt", unit="word")
 
 
 def test_the_bad_byte_is_found_across_blocks(tmp_path):
@@ -154,7 +154,7 @@ def test_a_large_text_is_kept_on_disk_and_nothing_is_left_there(tmp_path, monkey
     assert isinstance(text.tokens, np.memmap)
     assert text.vocabulary.decode(text.tokens[:3]) == "나비 "
     assert not list(space.iterdir())
-    with pytest.raises(DataError, match="workspace .*missing cannot take the data"):
+    with pytest.raises(DataError, match=r"workspace .*missing cannot take the data"):
         read_text(tmp_path / "a.txt", workspace=tmp_path / "missing")
 
 

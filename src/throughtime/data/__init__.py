@@ -1,9 +1,15 @@
 from .batches import BatchSource as BatchSource
+from .frequency import Frequency as Frequency
+from .layout import Columns as Columns
+from .layout import SeriesLayout as SeriesLayout
 from .pair import Pair as Pair
 from .pair import shifted as shifted
+from .reading import read_series as read_series
 from .repeated import Repeated as Repeated
 from .scaler import Scaler as Scaler
 from .sequences import Sequences as Sequences
+from .series import Series as Series
+from .series import SeriesData as SeriesData
 from .source import Source as Source
 from .split import Split as Split
 from .streams import Streams as Streams

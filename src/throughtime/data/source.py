@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .._errors import DataError
+from .._errors import ArtifactError, DataError
 
 BLOCK = 1 << 22
 
@@ -31,7 +31,7 @@ _ELSEWHERE = {
 
 @dataclass(frozen=True)
 class Source:
-    """The file or folder that was read: its path as given, its size in bytes, and the SHA-256 of its bytes."""
+    """The file or folder that was read: its whole path, its size in bytes, and the SHA-256 of its bytes."""
 
     path: str
     size: int
@@ -50,12 +50,27 @@ class Source:
     def of(cls, path: Path, files: list[Path] | None = None) -> Source:
         """Read every byte of `path`, or of its `files` one after the other."""
         digest, size = hashlib.sha256(), 0
-        for file in files or [path]:
+        for file in files or files_of(path):
             with file.open("rb") as stream:
                 while block := stream.read(BLOCK):
                     digest.update(block)
                     size += len(block)
-        return cls(str(path), size, digest.hexdigest())
+        return cls(str(path.resolve()), size, digest.hexdigest())
+
+    def verified(self) -> Path:
+        """The path, if its bytes are still the same.
+
+        Raises:
+            ArtifactError: where they have changed, or are gone.
+        """
+        path = Path(self.path)
+        if not path.exists():
+            raise ArtifactError(f"the data {self.path} is gone: put it back, or name the file to read")
+        if Source.of(path) != self:
+            raise ArtifactError(
+                f"the data {self.path} has changed since it was read: name the file to read, or start anew"
+            )
+        return path
 
 
 def checked(path: str | Path) -> Path:
@@ -80,6 +95,24 @@ def checked(path: str | Path) -> Path:
     if not first:
         raise DataError(f"{path} is empty: 0 bytes")
     return path
+
+
+def files_of(path: Path) -> list[Path]:
+    """The file itself, or every file of a folder in the order of their paths, hidden ones left aside.
+
+    Raises:
+        DataError: for a folder without a file.
+    """
+    if not path.is_dir():
+        return [path]
+    files = sorted(
+        file
+        for file in path.rglob("*")
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
+    if not files:
+        raise DataError(f"{path} is a folder without a file in it")
+    return files
 
 
 def _neighbour(path: Path) -> Path | None:

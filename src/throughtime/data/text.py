@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from .._errors import ConfigurationError, DataError
-from .source import Source, blocks, checked, head
-from .vocabulary import Unit, Vocabulary, code_points
+from .encoding import decoded, encoding_of, refuse_binary
+from .source import Source, blocks, checked, files_of
+from .vocabulary import Vocabulary, code_points
 from .workspace import Growing, folder_for
 
 _CODE_POINTS = 0x110000
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BY_BYTE = " (or read it by byte: unit='byte')"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class TextData:
 def read_text(
     path: str | Path,
     *,
-    unit: Unit = "character",
+    unit: str = "character",
     vocabulary: Vocabulary | None = None,
     workspace: str | Path | None = None,
 ) -> TextData:
@@ -80,19 +80,19 @@ def read_text(
     if vocabulary is not None and vocabulary.unit != unit:
         raise ConfigurationError(f"unit={unit!r}, but the vocabulary given is one of {vocabulary.unit}s")
     path = checked(path)
-    files = _files(path)
+    files = files_of(path)
     source = Source.of(path, files)
     if source.size < 2:
         raise DataError(f"{path} holds {source.size} bytes of text: at least two symbols are expected")
     if unit == "byte":
         return TextData(_byte_tokens(path, files, source.size, workspace), Vocabulary.bytes(), source, "bytes")
     for file in files:
-        _refuse_binary(file)
-    encoding, counts = _survey(path, files)
+        refuse_binary(file, _BY_BYTE)
+    encoding = encoding_of(files, _BY_BYTE)
     if vocabulary is None:
-        vocabulary = Vocabulary(tuple(chr(code) for code in np.flatnonzero(counts)))
+        vocabulary = _gathered(files, encoding)
     tokens = Growing(vocabulary.dtype, None, folder_for(source.size, workspace))
-    for codes in _decoded(path, files, encoding):
+    for codes in _codes(files, encoding):
         try:
             tokens.append(vocabulary.encode_codes(codes, offset=tokens.rows))
         except DataError as error:
@@ -100,30 +100,6 @@ def read_text(
     if tokens.rows < 2:
         raise DataError(f"{path} holds {tokens.rows} characters: at least two are expected")
     return TextData(tokens.array(), vocabulary, source, encoding)
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    files = sorted(
-        file
-        for file in path.rglob("*")
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    )
-    if not files:
-        raise DataError(f"{path} is a folder without a file: text files are expected in it")
-    return files
-
-
-def _refuse_binary(file: Path) -> None:
-    start = head(file)
-    if start.startswith(_UTF16):
-        raise DataError(f"{file} is UTF-16 (by its first two bytes): save it as UTF-8")
-    if b"\0" in start:
-        raise DataError(
-            f"{file} is binary: a zero byte stands at position {start.index(0)}; text is expected "
-            "(or read it by byte: unit='byte')"
-        )
 
 
 def _byte_tokens(path: Path, files: list[Path], size: int, workspace: Any) -> np.ndarray:
@@ -136,53 +112,14 @@ def _byte_tokens(path: Path, files: list[Path], size: int, workspace: Any) -> np
     return tokens.array()
 
 
-def _survey(path: Path, files: list[Path]) -> tuple[str, np.ndarray]:
-    """The encoding that reads every byte, and how often each code point comes."""
-    failure: UndecodableError | None = None
-    for encoding in ("utf-8", "cp949"):
-        try:
-            counts = np.zeros(_CODE_POINTS, np.int64)
-            for codes in _decoded(path, files, encoding):
-                counts += np.bincount(codes, minlength=_CODE_POINTS)
-            return encoding, counts
-        except UndecodableError as error:
-            failure = failure or error
-    assert failure is not None
-    raise DataError(f"{failure}; nor is it CP949: save it as UTF-8, or read it by byte (unit='byte')")
-
-
-class UndecodableError(DataError):
-    """Bytes that are not what an encoding allows; says where."""
-
-
-def _decoded(path: Path, files: list[Path], encoding: str) -> Iterator[np.ndarray]:
+def _codes(files: list[Path], encoding: str) -> Iterator[np.ndarray]:
     for file in files:
         for text in decoded(file, encoding):
             yield code_points(text)
 
 
-def decoded(file: Path, encoding: str, size: int = 1 << 20) -> Iterator[str]:
-    """The text of a file, block by block, without its byte order mark.
-
-    Raises:
-        UndecodableError: naming the byte and its position, counted from 0.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
-    position = 0
-    for block in _and_end(blocks(file, size)):
-        held = decoder.getstate()[0]
-        try:
-            text = decoder.decode(block, final=not block)
-        except UnicodeDecodeError as error:
-            place = position - len(held) + error.start
-            raise UndecodableError(
-                f"{file} is not {encoding.upper()}: byte 0x{error.object[error.start]:02x} at position {place}"
-            ) from None
-        position += len(block)
-        if text:
-            yield text
-
-
-def _and_end(items: Iterator[bytes]) -> Iterator[bytes]:
-    yield from items
-    yield b""
+def _gathered(files: list[Path], encoding: str) -> Vocabulary:
+    counts = np.zeros(_CODE_POINTS, np.int64)
+    for codes in _codes(files, encoding):
+        counts += np.bincount(codes, minlength=_CODE_POINTS)
+    return Vocabulary(tuple(chr(code) for code in np.flatnonzero(counts)))

@@ -95,6 +95,10 @@ class Vocabulary:
             return tokens.astype(np.uint8).tobytes().decode(errors="replace")
         return self._codes[tokens].tobytes().decode("utf-32-le", errors="surrogatepass")
 
+    def labels(self, tokens: Any) -> np.ndarray:
+        """The symbol of each token, as an array of strings [time]."""
+        return np.array(self.symbols)[np.asarray(tokens, np.int64)]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain strings for JSON."""
         return {"unit": self.unit, "symbols": "" if self.unit == "byte" else "".join(self.symbols)}

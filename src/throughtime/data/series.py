@@ -1,0 +1,83 @@
+"""Series in memory or on disk: their times, what was observed, and what is known in advance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .._errors import DataError
+from . import calendar
+from .frequency import Frequency
+from .future import read_future
+from .layout import Columns, SeriesLayout
+from .source import Source
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One series.
+
+    Args:
+        name: its own; "" where a file holds only one.
+        times: datetime64[us] [time], or int64 where rows are counted.
+        observed: float64 [time, target + past], the targets first.
+        known: float64 [time, future + calendar].
+    """
+
+    name: str
+    times: np.ndarray
+    observed: np.ndarray
+    known: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesData:
+    """The series of a file or frame.
+
+    Args:
+        series: in the order of their first rows.
+        layout: how they were read; reads another file alike.
+        source: the file; None for a frame.
+        notes: what was left out or mended on the way, in words.
+    """
+
+    series: tuple[Series, ...]
+    layout: SeriesLayout
+    source: Source | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> Columns:
+        """Which column is what."""
+        return self.layout.columns
+
+    @property
+    def frequency(self) -> Frequency:
+        """How often the series are observed."""
+        return self.layout.frequency
+
+    def known_after(self, series: Series, future: Any, horizon: int) -> np.ndarray:
+        """What is known of the `horizon` steps after the end of `series`, [horizon, future + calendar].
+
+        Args:
+            series: one of these series.
+            future: a frame or file with the time column (and the id column, if there is one) and every future
+                column; None where the data has none.
+            horizon: how many steps.
+
+        Raises:
+            DataError: where future columns are needed and not given, or a time of the horizon is not among them.
+        """
+        times = self.frequency.after(series.times, horizon)
+        computed = calendar.features(self.layout.calendar, times)
+        if not self.columns.future:
+            return computed
+        names = ", ".join(repr(name) for name in self.columns.future)
+        if future is None:
+            raise DataError(f"the model reads {names} of the future: give them for the {horizon} steps to come")
+        return np.concatenate([read_future(future, self.layout, series.name, times), computed], axis=1)
