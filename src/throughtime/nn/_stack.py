@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from .._errors import ConfigurationError
 from .._state import map_state
-from .._types import Lengths, Resets, State
+from .._types import State
 from ..ops import Call, Choice, check_backend, choose, fused, scan
 from ._checks import check_features, check_lengths, check_resets, check_state
 from ._initialise import initialise_as_asked, initialise_extras
@@ -94,8 +94,8 @@ class Stack(nn.RNNBase):
         input: Tensor | PackedSequence,
         hx: State = None,
         *,
-        lengths: Lengths | None = None,
-        resets: Resets | None = None,
+        lengths: Tensor | None = None,
+        resets: Tensor | None = None,
     ) -> tuple[Any, State]:
         """Run over `input`, from the state `hx` or zeros.
 
@@ -141,7 +141,7 @@ class Stack(nn.RNNBase):
         plain = layout.unify_state(tuple(plain) if isinstance(plain, list) else plain)
         return hx._replace(state=plain) if isinstance(hx, Masked) else plain
 
-    def _run_whole(self, x: Tensor, state: State, lengths: Lengths | None) -> tuple[Tensor, State]:
+    def _run_whole(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """All layers and directions in one call of torch's."""
         plain = state.state if isinstance(state, Masked) else state
         weights = [weight for suffix in self._suffixes() for weight in self._dropped(suffix).values()]

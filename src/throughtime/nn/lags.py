@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .._errors import ConfigurationError, ShapeError
 from .._state import select
-from .._types import Lengths, Resets, State
+from .._types import State
 from ._checks import check_lengths, check_resets
 
 
@@ -64,7 +64,7 @@ class Lags(nn.Module):
         }
 
     def forward(
-        self, x: Tensor, state: State = None, *, lengths: Lengths | None = None, resets: Resets | None = None
+        self, x: Tensor, state: State = None, *, lengths: Tensor | None = None, resets: Tensor | None = None
     ) -> tuple[Tensor, State]:
         """Look back from each step of x [time, batch, feature].
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .._errors import ShapeError
 from .._state import leaves, map_state
-from .._types import Lengths, Resets, State
+from .._types import State
 from ..ops import Step, scan
 from ._checks import check_lengths, check_resets
 from ._marks import mark_output, mark_state
@@ -45,7 +45,7 @@ class Recurrent(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, state: State = None, *, lengths: Lengths | None = None, resets: Resets | None = None
+        self, x: Tensor, state: State = None, *, lengths: Tensor | None = None, resets: Tensor | None = None
     ) -> tuple[Tensor, State]:
         """Run the cell over x [time, batch, …].
 

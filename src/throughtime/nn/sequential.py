@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .._errors import ShapeError, UnsupportedError
-from .._types import Lengths, Resets, State
+from .._types import State
 
 
 class Sequential(nn.Module):
@@ -45,7 +45,7 @@ class Sequential(nn.Module):
         return tuple(_initial_state(layer, batch_size, device=device, dtype=dtype) for layer in self.layers)
 
     def forward(
-        self, x: Tensor, state: State = None, *, lengths: Lengths | None = None, resets: Resets | None = None
+        self, x: Tensor, state: State = None, *, lengths: Tensor | None = None, resets: Tensor | None = None
     ) -> tuple[Tensor, State]:
         """Run all layers over x [time, batch, feature]; lengths and resets are passed to each that has a state.
 
