@@ -1,5 +1,7 @@
 from .batches import BatchSource as BatchSource
+from .describing import Description as Description
 from .frequency import Frequency as Frequency
+from .kind import kind_of as kind_of
 from .layout import Columns as Columns
 from .layout import SeriesLayout as SeriesLayout
 from .pair import Pair as Pair
@@ -10,9 +12,17 @@ from .scaler import Scaler as Scaler
 from .sequences import Sequences as Sequences
 from .series import Series as Series
 from .series import SeriesData as SeriesData
+from .series_description import SeriesDescription as SeriesDescription
+from .sound import SoundData as SoundData
+from .sound import mu_law_decode as mu_law_decode
+from .sound import mu_law_encode as mu_law_encode
+from .sound import read_sound as read_sound
+from .sound import write_sound as write_sound
 from .source import Source as Source
 from .split import Split as Split
 from .streams import Streams as Streams
+from .symbol_description import SoundDescription as SoundDescription
+from .symbol_description import TextDescription as TextDescription
 from .text import TextData as TextData
 from .text import read_text as read_text
 from .vocabulary import Vocabulary as Vocabulary

@@ -40,8 +40,8 @@ def dialect_of(path: Path) -> Dialect:
     lines = first.lstrip("\r\n").splitlines()
     if not lines or not lines[0].strip():
         raise DataError(f"{path} has no line with anything in it")
-    separator = _separator(lines[:50])
-    cells = _cells(lines[0], separator)
+    separator = separator_of(lines[:50])
+    cells = cells_of(lines[0], separator)
     header = any(cell and not (is_number(cell) or looks_like_time(cell)) for cell in cells)
     if not header:
         return Dialect(encoding, separator, False, tuple(f"column_{index + 1}" for index in range(len(cells))))
@@ -87,15 +87,18 @@ def is_number(cell: str) -> bool:
     return True
 
 
-def _separator(lines: list[str]) -> str:
+def separator_of(lines: list[str]) -> str:
+    """The one that cuts the lines into the most cells, the same number in each."""
+
     def score(separator: str) -> tuple[int, int]:
-        counts = [len(_cells(line, separator)) for line in lines]
+        counts = [len(cells_of(line, separator)) for line in lines]
         return (counts.count(counts[0]) if counts[0] > 1 else 0, counts[0])
 
     return max(_SEPARATORS, key=score)
 
 
-def _cells(line: str, separator: str) -> list[str]:
+def cells_of(line: str, separator: str) -> list[str]:
+    """The cells of one line, without their quotes."""
     cells, start, quoted = [], 0, False
     for index, symbol in enumerate(line + separator):
         if symbol == '"':

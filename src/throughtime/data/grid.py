@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from .._errors import DataError
 from .frequency import Frequency, frequency_of
+from .series_description import shown
 
 _CHUNK = 1 << 20
 FILLS = ("forward", "linear", "zero")
@@ -25,12 +26,14 @@ class Stretch:
         times: datetime64[us] or int64 [row].
         values: [row, column].
         rows: the number of each row in the file.
+        mended: where values were filled, bool [row, column]; None where none was.
     """
 
     name: str
     times: Any
     values: Any
     rows: Sequence[int] | np.ndarray
+    mended: np.ndarray | None = None
 
 
 @dataclass
@@ -80,7 +83,7 @@ class Grid:
             first, second = sorted((int(one.rows[at]), int(one.rows[at + 1])))
             remedy = "delete one of them" if not equal[at + 1] else "delete one of them, or give fill= (--fill linear)"
             raise DataError(
-                f"{self.file}, {self.place} {second}: time {_shown(one.times[at])} stands in {self.place} {first} "
+                f"{self.file}, {self.place} {second}: time {shown(one.times[at])} stands in {self.place} {first} "
                 f"already{_of(one.name)} ({int(same.sum())} repeats): {remedy}"
                 + (
                     ""
@@ -133,9 +136,11 @@ class Grid:
             times = frequency.at(one.times[0], np.arange(len(values)))
             one = Stretch(one.name, times.astype(one.times.dtype), values, range(len(values)))
             self.mended[f"missing times were added and filled ({self.fill})"] += gaps
-        if self.fill is not None:
-            self._fill(one, gaps)
-        return one
+        if self.fill is None:
+            return one
+        mended = np.isnan(one.values)
+        self._fill(one, gaps)
+        return replace(one, mended=mended if mended.any() else None)
 
     def _fill(self, one: Stretch, gaps: int) -> None:
         for index, column in enumerate(self.columns):
@@ -163,7 +168,7 @@ class Grid:
                 for times in [np.asarray(one.times[begin : begin + _CHUNK + 1])]
             ]
         )
-        before, after = _shown(one.times[at - 1]), _shown(one.times[at])
+        before, after = shown(one.times[at - 1]), shown(one.times[at])
         raise DataError(
             f"{self.file}, {self.place} {one.rows[at]}: {after} follows {before}{_of(one.name)}, where every "
             f"{frequency.name} is expected; times missing: {int(steps.sum())}, gaps: {int((steps > 0).sum())}; "
@@ -172,8 +177,8 @@ class Grid:
 
     def _refuse_irregular(self, one: Stretch, at: int, frequency: Frequency) -> None:
         raise DataError(
-            f"{self.file}, {self.place} {one.rows[at]}: {_shown(one.times[at])} is not a whole number of steps of "
-            f"{frequency.name} after {_shown(one.times[max(at - 1, 0)])}{_of(one.name)}: bring the times to one "
+            f"{self.file}, {self.place} {one.rows[at]}: {shown(one.times[at])} is not a whole number of steps of "
+            f"{frequency.name} after {shown(one.times[max(at - 1, 0)])}{_of(one.name)}: bring the times to one "
             "distance, or count the rows instead (time='none', --time none)"
         )
 
@@ -199,9 +204,3 @@ def _first(times: Any, wrong: Any) -> int | None:
 
 def _of(name: str) -> str:
     return f" in series {name!r}" if name else ""
-
-
-def _shown(time: Any) -> str:
-    """A time as short as it can be written in full."""
-    text = str(time).replace("T", " ")
-    return text.removesuffix(".000000").removesuffix(" 00:00:00") if isinstance(time, np.datetime64) else text

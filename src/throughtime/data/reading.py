@@ -126,7 +126,14 @@ def _assembled(
     )
     observed = len(columns.targets) + len(columns.past)
     series = tuple(
-        Series(one.name, one.times, one.values[:, :observed], _known(one, observed, cycles, folder)) for one in read
+        Series(
+            one.name,
+            one.times,
+            one.values[:, :observed],
+            _known(one, observed, cycles, folder),
+            None if one.mended is None else one.mended[:, :observed],
+        )
+        for one in read
     )
     mended = [f"{count} {what}" if "out of order" not in what else f"{what}" for what, count in grid.mended.items()]
     return SeriesData(series, found, table.source, (*table.notes, *choice.notes, *mended))

@@ -12,6 +12,7 @@ from . import calendar
 from .frequency import Frequency
 from .future import read_future
 from .layout import Columns, SeriesLayout
+from .series_description import SeriesDescription, describe_series
 from .source import Source
 
 
@@ -24,12 +25,14 @@ class Series:
         times: datetime64[us] [time], or int64 where rows are counted.
         observed: float64 [time, target + past], the targets first.
         known: float64 [time, future + calendar].
+        mended: where a value was filled, bool [time, target + past]; None where none was.
     """
 
     name: str
     times: np.ndarray
     observed: np.ndarray
     known: np.ndarray
+    mended: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.times)
@@ -60,6 +63,20 @@ class SeriesData:
     def frequency(self) -> Frequency:
         """How often the series are observed."""
         return self.layout.frequency
+
+    def describe(self) -> SeriesDescription:
+        """What was read, in figures and a picture."""
+        columns = self.columns
+        roles = (*((name, "target") for name in columns.targets), *((name, "past") for name in columns.past))
+        return describe_series(
+            self.source.path if self.source else "a frame",
+            [(one.name, one.times, one.observed, one.mended) for one in self.series],
+            roles,
+            self.frequency,
+            columns.time,
+            self.layout.calendar,
+            self.notes,
+        )
 
     def known_after(self, series: Series, future: Any, horizon: int) -> np.ndarray:
         """What is known of the `horizon` steps after the end of `series`, [horizon, future + calendar].

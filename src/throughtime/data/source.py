@@ -67,9 +67,7 @@ class Source:
         if not path.exists():
             raise ArtifactError(f"the data {self.path} is gone: put it back, or name the file to read")
         if Source.of(path) != self:
-            raise ArtifactError(
-                f"the data {self.path} has changed since it was read: name the file to read, or start anew"
-            )
+            raise ArtifactError(f"the data {self.path} has changed since it was read: name a file, or start anew")
         return path
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from .._errors import ConfigurationError, DataError
 from .encoding import decoded, encoding_of, refuse_binary
 from .source import Source, blocks, checked, files_of
+from .symbol_description import TextDescription, describe_text
 from .vocabulary import Vocabulary, code_points
 from .workspace import Growing, folder_for
 
@@ -42,6 +43,13 @@ class TextData:
         for begin in range(0, len(self.tokens), 1 << 22):
             totals += np.bincount(self.tokens[begin : begin + (1 << 22)], minlength=len(totals))
         return totals
+
+    def describe(self) -> TextDescription:
+        """What was read, in figures and a picture."""
+        vocabulary = self.vocabulary
+        return describe_text(
+            self.source.path, vocabulary.unit, self.encoding, self.source.size, vocabulary.symbols, self.counts
+        )
 
 
 def read_text(
