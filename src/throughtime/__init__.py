@@ -8,7 +8,13 @@ from ._errors import ThroughtimeError as ThroughtimeError
 from ._errors import UnsupportedError as UnsupportedError
 from ._types import Batch as Batch
 from ._types import Segment as Segment
+from ._version import __version__ as __version__
+from .artifacts import load as load
+from .data import read_series as read_series
+from .data import read_sound as read_sound
 from .data import read_text as read_text
+from .evaluation import backtest as backtest
+from .evaluation import likelihood as likelihood
 from .gradients import Full as Full
 from .gradients import Truncated as Truncated
 from .gradients import backward as backward
@@ -21,4 +27,5 @@ from .nn import LSTMCell as LSTMCell
 from .nn import Recurrent as Recurrent
 from .nn import RNNCell as RNNCell
 from .nn import accelerate as accelerate
-from ._version import __version__ as __version__
+from .training import prepare as prepare
+from .training import resume as resume

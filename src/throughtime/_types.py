@@ -70,7 +70,11 @@ class Batch:
         resets = None if self.resets is None else self.resets[start:stop]
         weights = None if self.weights is None else self.weights[start:stop]
         return Batch(
-            torch.as_tensor(self.inputs[start:stop]), torch.as_tensor(self.targets[start:stop]), lengths, resets, weights
+            torch.as_tensor(self.inputs[start:stop]),
+            torch.as_tensor(self.targets[start:stop]),
+            lengths,
+            resets,
+            weights,
         )
 
     def to(self, device: torch.device | str) -> Batch:

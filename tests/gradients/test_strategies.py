@@ -10,7 +10,7 @@ from throughtime import Batch, ConfigurationError, Full, ShapeError, Truncated, 
 from throughtime.gradients import strategy_named
 from throughtime.nn import GRU, LSTM, RNN, Recurrent
 
-T, B, I, H = 7, 3, 2, 4
+T, B, I, H = 7, 3, 2, 4  # noqa: E741
 
 
 class DictCell(nn.Module):
@@ -123,8 +123,7 @@ def test_truncated_over_the_whole_sequence_is_full(model: nn.Module) -> None:
 
 
 def test_truncation_of_a_scalar_recurrence_term_by_term() -> None:
-    """h_t = w h_{t−1} + x_t, ℓ_t = h_t, cut after step 2: by hand, dL/dw = h_1 + (h_2 as a constant) + (h_3 + w h_2)."""
-    layer = Recurrent(nn.RNNCell(1, 1, bias=False)).double()
+    """h_t = w h_{t−1} + x_t, ℓ_t = h_t, cut after step 2: dL/dw = 0 + h_1 + h_2 (a constant) + (h_3 + w h_2)."""
 
     class Linear(nn.Module):
         def __init__(self) -> None:

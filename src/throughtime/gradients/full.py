@@ -36,6 +36,7 @@ class Full(Strategy):
     whole = True
 
     def segments(self, model: nn.Module, batch: Batch, loss: Loss, carry: State = None) -> Iterator[Segment]:
+        """One segment: all of it."""
         steps = batch.inputs.shape[1 if getattr(model, "batch_first", False) else 0]
         whole = batch.segment(0, batch.inputs.shape[0])
         loss_sum, count, state = summed_loss(model, whole, loss, carry)

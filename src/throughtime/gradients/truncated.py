@@ -65,6 +65,7 @@ class Truncated(Strategy):
             )
 
     def segments(self, model: nn.Module, batch: Batch, loss: Loss, carry: State = None) -> Iterator[Segment]:
+        """Segments of `k1` steps, the last one shorter where they do not fit."""
         self.check(model)
         steps, state = batch.inputs.shape[0], carry
         for start in range(0, steps, self.k1):

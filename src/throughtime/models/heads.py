@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal, StudentT
 from torch.nn.functional import softplus
@@ -35,6 +34,7 @@ class Head(nn.Module, ABC):
         self.linear = nn.Linear(in_features, size * self.parameters_per_value)
 
     def forward(self, features: Tensor, base: Tensor | None = None) -> Distribution:
+        """The distribution of each step, its location counted from `base` [time, batch, size] if that is given."""
         if base is not None and not self.located:
             raise UnsupportedError(f"{type(self).__name__} has no location to add a base to: use Normal or StudentT")
         raw = self.linear(features).float().unflatten(-1, (self.parameters_per_value, self.size)).unbind(-2)
@@ -57,6 +57,7 @@ class CategoricalHead(Head):
     discrete = True
 
     def distribution(self, *raw: Tensor) -> Distribution:
+        """From logits."""
         return Categorical(logits=raw[0])
 
 
@@ -66,6 +67,7 @@ class BernoulliHead(Head):
     parameters_per_value = 1
 
     def distribution(self, *raw: Tensor) -> Distribution:
+        """From logits."""
         return Independent(Bernoulli(logits=raw[0]), 1)
 
 
@@ -76,6 +78,7 @@ class NormalHead(Head):
     located = True
 
     def distribution(self, *raw: Tensor) -> Distribution:
+        """From a location and a scale before softplus."""
         location, scale = raw
         return Independent(Normal(location, softplus(scale) + _SMALLEST_SCALE), 1)
 
@@ -94,6 +97,7 @@ class StudentTHead(Head):
     located = True
 
     def distribution(self, *raw: Tensor) -> Distribution:
+        """From a location, and a scale and degrees of freedom before softplus."""
         location, scale, freedom = raw
         return Independent(StudentT(2 + softplus(freedom), location, softplus(scale) + _SMALLEST_SCALE), 1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -111,7 +113,8 @@ class SequenceModel(nn.Module):
 
     def repeat_state(self, state: State, times: int) -> State:
         """A state for `times` copies of each sequence, copies side by side, as sampling many futures needs."""
-        one, two = (self.backbone.initial_state(batch_size) for batch_size in (1, 2))
+        initial: Callable[[int], State] = getattr(self.backbone, "initial_state")  # noqa: B009, a module of any kind
+        one, two = initial(1), initial(2)
 
         def repeat(tensor: Tensor, a: Tensor, b: Tensor) -> Tensor:
             axis = next(axis for axis, (m, n) in enumerate(zip(a.shape, b.shape, strict=True)) if m != n)

@@ -1,0 +1,96 @@
+"""Everything that decides a run, as it stands in `config.json`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
+
+from ..data import Split
+from ..models import ModelConfiguration
+
+FORMAT = 1
+"""Raised when a folder written now could not be read by the version before."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SeriesTask(_Strict):
+    """Forecasting: `lookback` rows are read before `horizon` rows are predicted."""
+
+    kind: Literal["series"] = "series"
+    horizon: PositiveInt
+    lookback: PositiveInt
+    batch_size: PositiveInt = 32
+    windows: PositiveInt = 2048
+    split: Split = Split()
+
+
+class SymbolTask(_Strict):
+    """Predicting the next symbol: `batch_size` parallel streams, each read `steps` symbols at a time."""
+
+    kind: Literal["symbols"] = "symbols"
+    batch_size: PositiveInt = 32
+    steps: PositiveInt = 128
+    split: Split = Split(0.8, 0.1, 0.1)
+
+
+class OptimizerSettings(_Strict):
+    """How parameters follow their gradients."""
+
+    name: Literal["adamw", "sgd", "radam", "rmsprop", "rprop"] = "adamw"
+    learning_rate: PositiveFloat = 2e-3
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: NonNegativeFloat = 0.01
+    schedule: Literal["constant", "cosine", "linear"] = "cosine"
+    warmup: NonNegativeInt = 50
+    clip: PositiveFloat | None = 1.0
+
+
+class TrainingSettings(_Strict):
+    """How long, by which gradient, and from which random numbers."""
+
+    optimizer: OptimizerSettings = OptimizerSettings()
+    strategy: str = "full"
+    epochs: PositiveInt = 20
+    patience: PositiveInt | None = None
+    time_budget: PositiveFloat | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    seed: int = 0
+
+
+class RunConfiguration(_Strict):
+    """The whole of `config.json`."""
+
+    format: int = FORMAT
+    throughtime: str
+    model: ModelConfiguration
+    task: Annotated[SeriesTask | SymbolTask, Field(discriminator="kind")]
+    training: TrainingSettings
+
+
+def explained(error: ValidationError) -> str:
+    """The first thing that a validation found wrong, in one line.
+
+    Example:
+        >>> try:
+        ...     SymbolTask(steps=0)
+        ... except ValidationError as error:
+        ...     print(explained(error))
+        steps = 0: Input should be greater than 0
+    """
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    given = f" = {first['input']!r}" if isinstance(first["input"], (str, int, float)) else ""
+    return f"{place}{given}: {first['msg']}"

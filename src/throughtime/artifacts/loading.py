@@ -1,0 +1,48 @@
+"""From a folder to a run of the right kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from .._errors import ArtifactError, ThroughtimeError
+from . import store
+from .configuration import SeriesTask
+from .run import Run
+from .series import SeriesRun
+from .symbols import SymbolRun
+
+
+def load(folder: str | Path, *, device: torch.device | str = "cpu", weights: bool = True) -> Run:
+    """Load a run folder. Nothing in it is executed.
+
+    Args:
+        folder: a run folder.
+        device: where its model is put.
+        weights: whether to read the trained weights; without, the model is freshly initialised.
+
+    Returns:
+        `SeriesRun` or `SymbolRun`.
+
+    Raises:
+        ArtifactError: if anything in it is missing, damaged, or of a newer version.
+
+    Example:
+        >>> load("no/such/folder")
+        Traceback (most recent call last):
+        throughtime._errors.ArtifactError: no/such/folder is no run folder: it does not exist
+    """
+    folder = Path(folder)
+    configuration = store.read_configuration(folder)
+    data = store.read_json(folder / store.DATA)
+    kind = SeriesRun if isinstance(configuration.task, SeriesTask) else SymbolRun
+    try:
+        run = kind(folder, configuration, data)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, ThroughtimeError):
+            raise
+        raise ArtifactError(f"{folder / store.DATA} does not fit {store.CONFIGURATION}: {error!r}") from None
+    if weights:
+        run.load_weights()
+    return run.to(device)

@@ -1,0 +1,66 @@
+"""Sampled futures of many histories at once, on the model's own scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..models import SequenceModel
+
+_SEQUENCES_AT_ONCE = 8192
+
+
+def sample_paths(
+    model: SequenceModel,
+    observed: np.ndarray,
+    known: np.ndarray,
+    samples: int,
+    seed: int,
+    progress: Callable[[float], None] = lambda share: None,
+) -> np.ndarray:
+    """Draw `samples` futures after each history.
+
+    Args:
+        model: a model of values, predicting all observed columns.
+        observed: [lookback, window, observed], scaled.
+        known: [lookback + horizon, window, known]: what is known in advance, of the past and of the horizon.
+        samples: futures a window.
+        seed: of the random draws; the caller's random state is left as it was.
+        progress: is told the share that is done.
+
+    Returns:
+        [sample, horizon, window, observed], scaled.
+    """
+    windows = observed.shape[1]
+    at_once = max(1, _SEQUENCES_AT_ONCE // samples)
+    device = model.head.linear.weight.device
+    model.eval()
+    drawn = []
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        torch.manual_seed(seed)
+        for start in range(0, windows, at_once):
+            part = slice(start, start + at_once)
+            drawn.append(_futures(model, _tensor(observed[:, part], device), _tensor(known[:, part], device), samples))
+            progress(min(1.0, (start + at_once) / windows))
+    return np.concatenate(drawn, axis=2)
+
+
+def _futures(model: SequenceModel, observed: Tensor, known: Tensor, samples: int) -> np.ndarray:
+    lookback, windows = observed.shape[:2]
+    horizon = len(known) - lookback
+    inputs = torch.cat([observed, known[1 : lookback + 1]], -1)
+    _, state = model(inputs[:-1]) if lookback > 1 else (None, model.backbone.initial_state(windows))
+    paths = model.sample(
+        horizon,
+        inputs[-1].repeat_interleave(samples, 0),
+        model.repeat_state(state, samples),
+        known=known[lookback + 1 :].repeat_interleave(samples, 1),
+    )
+    return paths.unflatten(1, (windows, samples)).permute(2, 0, 1, 3).double().cpu().numpy()
+
+
+def _tensor(values: np.ndarray, device: torch.device) -> Tensor:
+    return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float32, device=device)

@@ -1,0 +1,152 @@
+"""Runs over series: forecasts and surprise in the data's own units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from .._errors import DataError, ShapeError
+from .._state import detach
+from ..data import Scaler, Series, SeriesData, SeriesLayout, read_series, shifted
+from .configuration import SeriesTask
+from .forecast import Forecast, SeriesForecast
+from .paths import sample_paths
+from .run import Run
+from .surprise import Surprise
+
+_STEPS_AT_ONCE = 4096
+
+
+class SeriesRun(Run):
+    """A trained model of series."""
+
+    layout: SeriesLayout
+    scaler: Scaler
+    task: SeriesTask
+
+    def _restore(self) -> None:
+        assert isinstance(self.configuration.task, SeriesTask)
+        self.task = self.configuration.task
+        self.layout = SeriesLayout.from_dict(self.data["layout"])
+        self.scaler = Scaler.from_dict(self.data["scaler"])
+
+    def read(self, source: Any = None) -> SeriesData:
+        """Read a CSV, Parquet or frame with the columns and rules of the training data."""
+        return read_series(self.source.verified() if source is None else source, layout=self.layout)
+
+    def scaler_of(self, series: Series) -> Scaler:
+        """The scaler of training; a series not met there is scaled by its own history."""
+        return self.scaler if series.name in self.scaler else self.scaler.extend(series.name, series.observed)
+
+    def paths_at(
+        self,
+        series: Series,
+        known: np.ndarray,
+        origins: np.ndarray,
+        horizon: int,
+        samples: int,
+        seed: int,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> np.ndarray:
+        """Sampled futures after several origins of one series.
+
+        Args:
+            series: what was observed.
+            known: what is known in advance, [time, known], reaching `horizon` rows past the last origin.
+            origins: the first row of each future, [window]; the rows before it are read, `lookback` at most.
+            horizon, samples, seed, progress: as in `sample_paths`.
+
+        Returns:
+            [sample, horizon, window, target]
+        """
+        lookback = min(self.task.lookback, int(origins.min()))
+        if lookback < 1:
+            raise DataError(f"series {series.name!r} has no row before the forecast: at least one is needed")
+        scaler = self.scaler_of(series)
+        values = scaler.transform(series.name, series.observed)
+        observed = np.stack([values[origin - lookback : origin] for origin in origins], 1)
+        ahead = np.stack([known[origin - lookback : origin + horizon] for origin in origins], 1)
+        paths = sample_paths(self.model, observed, ahead, samples, seed, progress)
+        return scaler.inverse(series.name, paths)[..., : len(self.layout.columns.targets)]
+
+    def forecast(
+        self,
+        data: SeriesData,
+        horizon: int | None = None,
+        *,
+        future: Any = None,
+        hold_out: bool = False,
+        samples: int = 200,
+        seed: int = 0,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> Forecast:
+        """Forecast what follows each series, or its last `horizon` rows if these are held out to compare with.
+
+        Args:
+            data: the series, read by `read`.
+            horizon: steps to forecast; the one trained for by default.
+            future: a file or frame with the future covariates of the horizon, where the model reads any.
+            hold_out: forecast the last `horizon` rows from those before them; the truth is shown beside.
+            samples: sampled futures.
+            seed: of the draws.
+            progress: is told the share that is done.
+
+        Raises:
+            DataError: if a series is too short, or future covariates do not cover the horizon.
+        """
+        steps = self.task.horizon if horizon is None else horizon
+        if steps < 1:
+            raise ShapeError(f"horizon {steps}: at least one step must be forecast")
+        done = []
+        for index, series in enumerate(data.series):
+            done.append(self._forecast_one(data, series, steps, future, hold_out, samples, seed))
+            progress((index + 1) / len(data.series))
+        return Forecast(tuple(done), self.layout.columns.targets)
+
+    def _forecast_one(
+        self, data: SeriesData, series: Series, horizon: int, future: Any, hold_out: bool, samples: int, seed: int
+    ) -> SeriesForecast:
+        targets = len(self.layout.columns.targets)
+        end = len(series.observed)
+        if hold_out:
+            if end <= horizon:
+                raise DataError(f"series {series.name!r} has {end} rows: holding out {horizon} leaves none to read")
+            origin, known, times = end - horizon, series.known, series.times[-horizon:]
+            truth = series.observed[-horizon:, :targets]
+        else:
+            known = np.concatenate([series.known, data.known_after(series, future, horizon)])
+            origin, times, truth = end, data.frequency.after(series.times, horizon), None
+        history = Series(series.name, series.times[:origin], series.observed[:origin], series.known[:origin])
+        paths = self.paths_at(history, known, np.array([origin]), horizon, samples, seed)[:, :, 0]
+        return SeriesForecast(series.name, history.times, history.observed[:, :targets], times, paths, truth)
+
+    def surprise(self, data: SeriesData) -> Surprise:
+        """The surprise of every row of every series, from the second on."""
+        return Surprise(tuple((series.name, series.times[1:], self.score(series)) for series in data.series))
+
+    def score(self, series: Series) -> np.ndarray:
+        """The surprise −log p(x_t | x_<t) of each row from the second on, in nats and the data's own units, [time − 1].
+
+        The state travels through the whole series; only targets count, not past covariates.
+        """
+        targets = len(self.layout.columns.targets)
+        scaler = self.scaler_of(series)
+        pair = shifted(scaler.transform(series.name, series.observed), series.known)
+        scale = np.log(scaler.scale(series.name)[:targets]).sum()
+        state, parts = None, []
+        self.model.eval()
+        device = self.model.head.linear.weight.device
+        with torch.inference_mode():
+            for start in range(0, len(pair.targets), _STEPS_AT_ONCE):
+                inputs, wanted = (
+                    torch.as_tensor(np.ascontiguousarray(side[start : start + _STEPS_AT_ONCE]), dtype=torch.float32)
+                    .unsqueeze(1)
+                    .to(device)
+                    for side in (pair.inputs, pair.targets)
+                )
+                distribution, state = self.model(inputs, detach(state))
+                parts.append(distribution.base_dist.log_prob(wanted)[:, 0, :targets].sum(-1).double().cpu().numpy())
+        return scale - np.concatenate(parts)

@@ -1,0 +1,107 @@
+"""Runs over symbols: text by character or byte, sound by µ-law level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .._errors import ConfigurationError
+from ..data import SoundData, TextData, Vocabulary, read_sound, read_text
+from ..models import Decoding
+from .configuration import SymbolTask
+from .run import Run
+from .surprise import Surprise
+
+_AS_IT_IS = Decoding()
+_STEPS_AT_ONCE = 2048
+
+
+class SymbolRun(Run):
+    """A trained model of symbols.
+
+    Attributes:
+        vocabulary: the symbols of text; `None` for sound.
+        sample_rate: of sound, in Hz; `None` for text.
+    """
+
+    vocabulary: Vocabulary | None
+    sample_rate: int | None
+    task: SymbolTask
+
+    def _restore(self) -> None:
+        assert isinstance(self.configuration.task, SymbolTask)
+        self.task = self.configuration.task
+        text = self.data.get("vocabulary")
+        self.vocabulary = None if text is None else Vocabulary.from_dict(text)
+        self.sample_rate = self.data.get("sample_rate")
+
+    def read(self, source: Any = None) -> TextData | SoundData:
+        """Read a text or recording with the symbols of the training data.
+
+        Raises:
+            DataError: if it holds a symbol never seen in training.
+        """
+        path = self.source.verified() if source is None else source
+        if self.vocabulary is None:
+            return read_sound(path, encoding="mu-law", sample_rate=self.sample_rate)
+        return read_text(path, unit=self.vocabulary.unit, vocabulary=self.vocabulary)
+
+    def generate(
+        self,
+        length: int,
+        prompt: np.ndarray | None = None,
+        *,
+        decoding: Decoding = _AS_IT_IS,
+        seed: int = 0,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> np.ndarray:
+        """Draw `length` symbols after `prompt`, as indices [length]; without a prompt, from the model's start."""
+        if length < 1:
+            raise ConfigurationError(f"length {length}: at least one symbol must be generated")
+        return np.fromiter(self._draw(length, prompt, decoding, seed, progress), dtype=np.int64, count=length)
+
+    def _draw(
+        self, length: int, prompt: np.ndarray | None, decoding: Decoding, seed: int, progress: Callable[[float], None]
+    ) -> Iterator[int]:
+        model = self.model.eval()
+        device = model.head.linear.weight.device
+        with torch.random.fork_rng(devices=[]), torch.inference_mode():
+            torch.manual_seed(seed)
+            if prompt is None or not len(prompt):
+                symbol, state = model.sample(1, decoding=decoding)[0], None
+                yield int(symbol)
+                length -= 1
+            else:
+                symbols = torch.as_tensor(prompt.astype(np.int64), device=device)
+                state = model(symbols[:-1, None])[1] if len(symbols) > 1 else None
+                symbol = symbols[-1:]
+            for step in range(length):
+                distribution, state = model(symbol[None], state)
+                symbol = decoding.draw(distribution)[0]
+                progress((step + 1) / length)
+                yield int(symbol)
+
+    def surprise(self, data: TextData | SoundData) -> Surprise:
+        """The surprise of every symbol, from the second on."""
+        tokens = data.tokens
+        labels = tokens[1:] if self.vocabulary is None else self.vocabulary.labels(tokens[1:])
+        name = "" if data.source is None else Path(data.source.path).name
+        return Surprise(((name, np.asarray(labels), self.score(tokens)),), unit="symbol")
+
+    def score(self, tokens: np.ndarray) -> np.ndarray:
+        """The surprise −log p(x_t | x_<t) in nats of each symbol from the second on, [time − 1]."""
+        model = self.model.eval()
+        device = model.head.linear.weight.device
+        state, parts = None, []
+        with torch.inference_mode():
+            for start in range(0, len(tokens) - 1, _STEPS_AT_ONCE):
+                piece = torch.as_tensor(np.asarray(tokens[start : start + _STEPS_AT_ONCE + 1]).astype(np.int64))[
+                    :, None
+                ]
+                distribution, state = model(piece[:-1].to(device), state)
+                parts.append(-distribution.log_prob(piece[1:].to(device))[:, 0].double().cpu().numpy())
+        return np.concatenate(parts) if parts else np.zeros(0)

@@ -1,0 +1,46 @@
+"""What every command shares: where it writes, how it shows progress, and how faults come out."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+out = Console()
+err = Console(stderr=True)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[float], None]]:
+    """A bar on standard error that is told the share done; it is gone when the work is."""
+    columns = (TextColumn("[bold]{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """One object on standard output; what is no number in JSON becomes null."""
+    sys.stdout.write(json.dumps(_finite(content), ensure_ascii=False, indent=2) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def complain(message: str) -> None:
+    """One line on standard error."""
+    err.print("[bold red]error:[/bold red] ", end="", highlight=False)
+    err.print(" ".join(message.split()), markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,108 @@
+"""Options that several commands take, each described once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from .._errors import ConfigurationError
+
+_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def seconds(text: str) -> float:
+    """A time such as `90`, `60s`, `10m` or `1.5h`, in seconds."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|)\s*", text)
+    if not found or not float(found[1]):
+        raise ConfigurationError(f"time {text!r}: expected a number with s, m or h, such as 60s")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def columns(given: list[str] | None) -> list[str]:
+    """Names given in several options or one list with commas."""
+    return [name.strip() for text in given or () for name in text.split(",") if name.strip()]
+
+
+def given(context: typer.Context, *names: str) -> list[str]:
+    """Those of the named options that stand on the command line, as they are written there."""
+    return [
+        f"--{name.replace('_', '-')}"
+        for name in names
+        if getattr(context.get_parameter_source(name), "name", "DEFAULT") == "COMMANDLINE"
+    ]
+
+
+def set_options(**options: Any) -> dict[str, Any]:
+    """Those options that were given a value."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output instead of tables.")]
+Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, …")]
+Seed = Annotated[int, typer.Option(help="Seed of every random draw.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run.", show_default=False)]
+File = Annotated[Path, typer.Argument(help="CSV, Parquet, text, a folder of text, WAV or FLAC.", show_default=False)]
+PictureFolder = Annotated[Path | None, typer.Option("--out", help="Folder for a picture; none is drawn without.")]
+OptionalFile = Annotated[
+    Path | None,
+    typer.Argument(metavar="[FILE]", help="Data to use; the file it was trained on by default.", show_default=False),
+]
+Samples = Annotated[int, typer.Option(min=2, help="How many futures to sample.")]
+Horizon = Annotated[int | None, typer.Option(min=1, help="Steps to forecast; by default the ones trained for.")]
+Time = Annotated[str | None, typer.Option(help="The time column; found by itself if not named.")]
+Target = Annotated[list[str] | None, typer.Option(help="Column(s) to forecast; all numeric ones by default.")]
+Past = Annotated[list[str] | None, typer.Option(help="Column(s) observed together with the targets.")]
+Future = Annotated[list[str] | None, typer.Option(help="Column(s) known in advance.")]
+Id = Annotated[str | None, typer.Option("--id", help="The column that tells many series in one file apart.")]
+Fill = Annotated[str | None, typer.Option(help="Mend gaps and missing values: forward, linear or zero.")]
+Calendar = Annotated[str, typer.Option(help="Calendar features: auto, none, or a list such as hour,weekday.")]
+Unit = Annotated[str, typer.Option(help="What a symbol of a text is: character or byte.")]
+Encoding = Annotated[str, typer.Option(help="Sound as mu-law levels or real values: mu-law or real.")]
+
+Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; runs/NAME-MODEL by default.")]
+Model = Annotated[str | None, typer.Option("--model", help="rnn, gru or lstm; by default what suits the data.")]
+HiddenSize = Annotated[int | None, typer.Option(min=1, help="Units of each recurrent layer.")]
+Layers = Annotated[int | None, typer.Option(min=1, help="Recurrent layers.")]
+Dropout = Annotated[float | None, typer.Option(help="Share of features dropped between layers while training.")]
+HeadName = Annotated[str | None, typer.Option("--head", help="Distribution of values: student_t or normal.")]
+StrategyName = Annotated[str | None, typer.Option("--strategy", help="How gradients travel: full or truncated:STEPS.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training part, at most.")]
+TimeBudget = Annotated[str | None, typer.Option(help="Seconds of training at most, such as 60s or 10m.")]
+Patience = Annotated[int | None, typer.Option(min=1, help="Stop after so many validations without a better one.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Sequences side by side.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Symbols of each stream in a batch (text and sound).")]
+OptimizerName = Annotated[str | None, typer.Option("--optimizer", help="adamw, sgd, radam, rmsprop or rprop.")]
+LearningRate = Annotated[float | None, typer.Option(help="Step size at its highest.")]
+Schedule = Annotated[str | None, typer.Option(help="How the step size falls: cosine, linear or constant.")]
+Clip = Annotated[float | None, typer.Option(help="Largest norm of the gradient; the unclipped one is recorded.")]
+Precision = Annotated[str | None, typer.Option(help="float32 or bfloat16 (autocast).")]
+Lookback = Annotated[int | None, typer.Option(min=1, help="Rows read before a forecast.")]
+
+
+def new_folder(named: Path | None, file: Path, model: str | None) -> Path:
+    """The folder for a new run: the one named, which must be new or empty, or the next free one under runs/."""
+    if named is not None:
+        if named.exists() and (not named.is_dir() or any(named.iterdir())):
+            raise ConfigurationError(
+                f"--out {named} exists already: name a new folder, or go on with: throughtime train --resume {named}"
+            )
+        return named
+    base = Path("runs") / "-".join(part for part in (file.stem, model) if part)
+    folder, number = base, 2
+    while folder.exists():
+        folder, number = base.with_name(f"{base.name}-{number}"), number + 1
+    return folder
+
+
+def device(name: str) -> torch.device:
+    """The device of that name, if it is there."""
+    try:
+        found = torch.device(name)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigurationError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return found

@@ -1,0 +1,96 @@
+"""Training as it is seen in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ..artifacts import SeriesRun
+from ..training import Training
+from ._console import err, out
+
+
+class TrainingProgress:
+    """A bar that shows the loss, steps a second and the time left; an observer of training."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        columns = (
+            BarColumn(bar_width=12),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left"),
+        )
+        self._bar = Progress(*columns, console=err, refresh_per_second=4, disable=not err.is_terminal)
+        self._task = self._bar.add_task("", total=1.0, completed=training.share(), figures="")
+        self._loss = self._speed = 0.0
+        self._validation = ""
+
+    def __enter__(self) -> TrainingProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, event: str, record: Mapping[str, Any]) -> None:
+        if event == "step":
+            fresh = not self._speed
+            self._loss = record["loss"] if fresh else 0.95 * self._loss + 0.05 * record["loss"]
+            speed = 1 / max(record["seconds"], 1e-9)
+            self._speed = speed if fresh else 0.95 * self._speed + 0.05 * speed
+            figures = f"loss {self._loss:.3f}{self._validation} · {self._speed:.1f} steps/s"
+            self._bar.update(self._task, completed=record["share"], figures=figures)
+        elif event == "validation":
+            self._validation = f" · validation {record['validation_loss']:.3f} (best {record['best']:.3f})"
+
+    def farewell(self, reason: str) -> None:
+        """What came of it, and what to do next."""
+        folder, position = self.training.run.folder, self.training.position
+        if reason == "interrupted":
+            out.print(f"stopped at step {position.step}, nothing lost; go on with: throughtime train --resume {folder}")
+            return
+        out.print(
+            f"{position.step} steps in {position.elapsed:.0f} s, stopped by {reason}; "
+            f"best validation loss {position.best:.4f} nats a step"
+        )
+        following = "forecast" if isinstance(self.training.run, SeriesRun) else "generate"
+        out.print(f"saved to {folder}; next: throughtime evaluate {folder}, throughtime {following} {folder}")
+
+
+def summary(training: Training) -> Table:
+    """What is about to be trained."""
+    configuration = training.run.configuration
+    recurrent, settings = configuration.model.recurrent, configuration.training
+    parameters = sum(parameter.numel() for parameter in training.model.parameters())
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_row("model", f"{recurrent.cell}, {recurrent.num_layers} × {recurrent.hidden_size} units, "
+                           f"{parameters:,} parameters")  # fmt: skip
+    sizes = configuration.task.model_dump(exclude={"kind", "split"})
+    table.add_row("task", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sizes.items()))
+    split = configuration.task.split
+    table.add_row(
+        "split", f"train {split.train:.0%}, validation {split.validation:.0%}, test {split.test:.0%}, in time"
+    )
+    table.add_row("training", f"{settings.optimizer.name}, {settings.strategy}, up to {settings.epochs} epochs of "
+                              f"{len(training.training)} batches, seed {settings.seed}")  # fmt: skip
+    table.add_row("folder", str(training.run.folder))
+    return table
+
+
+def closing(training: Training, reason: str) -> dict[str, Any]:
+    """The outcome as plain data."""
+    position = training.position
+    return {
+        "folder": str(training.run.folder),
+        "reason": reason,
+        "steps": position.step,
+        "epochs": position.epoch,
+        "seconds": position.elapsed,
+        "validation_loss": position.best,
+        "parameters": sum(parameter.numel() for parameter in training.model.parameters()),
+    }

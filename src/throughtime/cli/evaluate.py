@@ -1,0 +1,60 @@
+"""`throughtime evaluate`: how good a model is on data it has not seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .._errors import ConfigurationError
+from .._files import replacing
+from ..artifacts import SeriesRun, SymbolRun, load
+from ..artifacts.store import write_json
+from ..evaluation import backtest, likelihood
+from . import _options as options
+from ._console import err, out, print_json, progress
+
+
+def evaluate(
+    run: options.RunFolder,
+    file: options.OptionalFile = None,
+    horizon: options.Horizon = None,
+    stride: Annotated[int | None, typer.Option(min=1, help="Rows between two forecasts.")] = None,
+    samples: options.Samples = 100,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Folder for evaluation.json and a picture.")] = None,
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
+    json: options.Json = False,
+) -> None:
+    """Score a run on the test part of its data, beside baselines.
+
+    Series: MAE, MSE, RMSE, MASE, sMAPE, CRPS and interval coverage beside naive, seasonal naive and drift.
+    Text: nats and bits a symbol beside a unigram model and a compressor.
+
+    Examples:
+
+      throughtime evaluate runs/co2
+
+      throughtime evaluate runs/load --stride 1 --json
+    """
+    trained = load(run, device=options.device(device))
+    with err.status("reading"):
+        data = trained.read(file)
+    with progress("evaluating") as told:
+        if isinstance(trained, SeriesRun):
+            found = backtest(trained, data, horizon=horizon, stride=stride, samples=samples, seed=seed, progress=told)
+        elif horizon is not None or stride is not None:
+            raise ConfigurationError(f"--horizon and --stride are for series; {run} is a model of symbols")
+        else:
+            assert isinstance(trained, SymbolRun)
+            found = likelihood(trained, data, progress=told)
+    if out_folder is not None:
+        out_folder.mkdir(parents=True, exist_ok=True)
+        write_json(out_folder / "evaluation.json", found.to_dict())
+        with replacing(out_folder / "evaluation.png") as temporary:
+            found.plot().savefig(temporary, format="png")
+    if json:
+        print_json(found.to_dict())
+    else:
+        out.print(found.table())

@@ -1,0 +1,87 @@
+"""`throughtime forecast`: what comes next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from .._errors import UnsupportedError
+from ..artifacts import Forecast, SeriesRun, load
+from . import _options as options
+from ._console import err, out, print_json, progress
+
+
+def forecast(
+    run: options.RunFolder,
+    file: options.OptionalFile = None,
+    horizon: options.Horizon = None,
+    future: Annotated[Path | None, typer.Option(help="File with the future covariates of the horizon.")] = None,
+    hold_out: Annotated[bool, typer.Option("--hold-out", help="Forecast the last rows; show the truth.")] = False,
+    samples: options.Samples = 200,
+    out_path: Annotated[
+        Path | None, typer.Option("--out", help="A folder, or a .csv, .parquet or .png file; RUN by default.")
+    ] = None,
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
+    json: options.Json = False,
+) -> None:
+    """Forecast what follows FILE: median and 50, 80 and 95 % intervals, as a table, a CSV and a picture.
+
+    Examples:
+
+      throughtime forecast runs/co2
+
+      throughtime forecast runs/co2 --hold-out --out pictures
+
+      throughtime forecast runs/load newest.csv --horizon 48 --future weather.csv --out forecast.parquet
+    """
+    trained = load(run, device=options.device(device))
+    if not isinstance(trained, SeriesRun):
+        raise UnsupportedError(f"{run} is a model of symbols: use throughtime generate {run}")
+    with err.status("reading"):
+        data = trained.read(file)
+    with progress("sampling futures") as told:
+        made = trained.forecast(
+            data, horizon, future=future, hold_out=hold_out, samples=samples, seed=seed, progress=told
+        )
+    written = _write(made, run if out_path is None else out_path)
+    if json:
+        print_json({"files": [str(path) for path in written], "forecast": made.frame().to_dicts()})
+        return
+    out.print(_table(made))
+    for path in written:
+        out.print(f"saved {path}", soft_wrap=True)
+
+
+def _write(made: Forecast, path: Path) -> list[Path]:
+    if path.suffix.lower() in (".csv", ".parquet", ".png"):
+        paths = [path]
+    else:
+        path.mkdir(parents=True, exist_ok=True)
+        paths = [path / "forecast.csv", path / "forecast.png"]
+    for one in paths:
+        made.write(one)
+    return paths
+
+
+def _table(made: Forecast, most: int = 12) -> Table:
+    one = made.series[0]
+    lower, upper = one.interval(0.8)
+    table = Table(title=" · ".join(part for part in (one.name, made.targets[0]) if part))
+    for heading in ("time", "median", "80 % interval", *(["truth"] if one.truth is not None else [])):
+        table.add_column(heading, justify="left" if heading == "time" else "right")
+    for step, when in list(enumerate(one.times))[:most]:
+        truth = [] if one.truth is None else [f"{one.truth[step, 0]:.5g}"]
+        table.add_row(
+            str(when).removesuffix(".000000").replace("T", " "),
+            f"{one.median[step, 0]:.5g}",
+            f"{lower[step, 0]:.5g} … {upper[step, 0]:.5g}",
+            *truth,
+        )
+    rows = len(one.times) * len(made.series) * len(made.targets)
+    if rows > most:
+        table.caption = f"the first {min(most, len(one.times))} of {rows} rows; all are in the file"
+    return table

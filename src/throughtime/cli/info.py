@@ -1,0 +1,37 @@
+"""`throughtime info`: what an artifact is."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from ..artifacts import load
+from . import _options as options
+from ._console import out, print_json
+
+
+def info(run: options.RunFolder, json: options.Json = False) -> None:
+    """Tell what a run is: its model, its task, its data and how its training went.
+
+    Examples:
+
+      throughtime info runs/co2
+
+      throughtime info runs/co2 --json
+    """
+    trained = load(run)
+    content = trained.summary()
+    if json:
+        print_json(content)
+        return
+    table = Table(title=str(run), show_header=False)
+    for section, values in content.items():
+        table.add_row(section, _line(values))
+    out.print(table)
+
+
+def _line(values: object) -> str:
+    if not isinstance(values, dict):
+        return str(values)
+    return "\n".join(
+        f"{name.replace('_', ' ')}: {_line(value).replace(chr(10), ', ')}" for name, value in values.items()
+    )

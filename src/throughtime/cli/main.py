@@ -1,0 +1,77 @@
+"""The command line: every command in a file of its own, every fault in one line."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from .._errors import ThroughtimeError
+from .._version import __version__
+from ._console import complain, out
+from .demo import demo
+from .describe import describe
+from .doctor import doctor
+from .evaluate import evaluate
+from .forecast import forecast
+from .generate import generate
+from .info import info
+from .score import score
+from .train import train
+
+app = typer.Typer(
+    name="throughtime",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Recurrent networks from a file to forecasts, text and scores, trained by backpropagation through time.",
+)
+for command in (describe, train, forecast, generate, score, evaluate, info, doctor, demo):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"throughtime {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line and leave with its exit code: 0 done, 2 bad input, 130 interrupted."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line; the exit code is returned. Faults of the input are one line on standard error."""
+    try:
+        return app(args=arguments, standalone_mode=False) or 0
+    except ThroughtimeError as error:
+        complain(str(error))
+    except (OSError, MemoryError) as error:
+        complain(_reason(error))
+    except (KeyboardInterrupt, typer.Abort):
+        complain("interrupted")
+        return 130
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # what the command line's parser refuses has one
+            raise
+        complain(f"{error.format_message()}; see --help")  # type: ignore[attr-defined]
+    return 2
+
+
+def _reason(error: OSError | MemoryError) -> str:
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}" if str(error) else "not enough memory"
+    named = f"{error.filename}: " if error.filename else ""
+    return named + (error.strerror or str(error)).lower()

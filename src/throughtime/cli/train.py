@@ -1,0 +1,118 @@
+"""`throughtime train`: from a file to a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .._errors import ConfigurationError
+from ..artifacts import load
+from ..training import Training, prepare, resume
+from . import _options as options
+from ._console import err, out, print_json
+from ._reading import read
+from ._training import TrainingProgress, closing, summary
+
+_MAY_CHANGE = ("resume", "epochs", "time_budget", "device", "json")
+
+
+def train(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Argument(help="Data to learn.", show_default=False)] = None,
+    resume_: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run.")] = None,
+    out_folder: options.Out = None,
+    cell: options.Model = None,
+    hidden_size: options.HiddenSize = None,
+    layers: options.Layers = None,
+    dropout: options.Dropout = None,
+    head: options.HeadName = None,
+    strategy: options.StrategyName = None,
+    epochs: options.Epochs = None,
+    time_budget: options.TimeBudget = None,
+    patience: options.Patience = None,
+    batch_size: options.BatchSize = None,
+    steps: options.Steps = None,
+    optimizer: options.OptimizerName = None,
+    learning_rate: options.LearningRate = None,
+    schedule: options.Schedule = None,
+    clip: options.Clip = None,
+    precision: options.Precision = None,
+    horizon: options.Horizon = None,
+    lookback: options.Lookback = None,
+    time: options.Time = None,
+    target: options.Target = None,
+    past: options.Past = None,
+    future: options.Future = None,
+    id_: options.Id = None,
+    fill: options.Fill = None,
+    calendar: options.Calendar = "auto",
+    unit: options.Unit = "character",
+    encoding: options.Encoding = "mu-law",
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
+    json: options.Json = False,
+) -> None:
+    """Train a recurrent network on FILE; its kind, its columns and every setting are found if not given.
+
+    Examples:
+
+      throughtime train co2.csv --fill linear
+
+      throughtime train ETTh1.csv --target OT --horizon 96 --model lstm
+
+      throughtime train book.txt --time-budget 10m --out runs/book
+
+      throughtime train --resume runs/book
+    """
+    if resume_ is not None:
+        training = _resumed(context, resume_, file, epochs, time_budget, device)
+    elif file is None:
+        raise ConfigurationError("name a FILE to train on, or a run to go on with: --resume RUN")
+    else:
+        data = read(file, time=time, target=target, past=past, future=future, id_=id_, fill=fill, calendar=calendar,
+                    unit=unit, encoding=encoding)  # fmt: skip
+        chosen = options.set_options
+        budget = None if time_budget is None else options.seconds(time_budget)
+        training = prepare(
+            data,
+            options.new_folder(out_folder, file, cell),
+            task=chosen(horizon=horizon, lookback=lookback, batch_size=batch_size, steps=steps),
+            recurrent=chosen(cell=cell, hidden_size=hidden_size, num_layers=layers, dropout=dropout),
+            training=chosen(strategy=strategy, epochs=epochs, patience=patience, precision=precision, seed=seed,
+                            time_budget=budget),
+            optimizer=chosen(name=optimizer, learning_rate=learning_rate, schedule=schedule, clip=clip),
+            model=chosen(head=head),
+        )  # fmt: skip
+    _run(training, device, json)
+
+
+def _resumed(
+    context: typer.Context, run: Path, file: Path | None, epochs: int | None, time_budget: str | None, device: str
+) -> Training:
+    others = [name for name in context.params if name.rstrip("_") not in _MAY_CHANGE]
+    fixed = options.given(context, *others)
+    if file is not None or fixed:
+        named = "FILE" if file is not None else fixed[0]
+        raise ConfigurationError(
+            f"--resume takes its settings from {run}: {named} cannot be given with it; only --epochs and --time-budget"
+        )
+    changes: dict[str, Any] = options.set_options(epochs=epochs)
+    if time_budget is not None:
+        changes["time_budget"] = options.seconds(time_budget)
+    with err.status(f"reading {run}"):
+        return resume(load(run, weights=False, device=options.device(device)), **changes)
+
+
+def _run(training: Training, device: str, json: bool) -> None:
+    training.to(options.device(device))
+    if not json:
+        out.print(summary(training))
+    with TrainingProgress(training) as bar:
+        training.observers = [bar]
+        reason = training.fit()
+    if json:
+        print_json(closing(training, reason))
+    else:
+        bar.farewell(reason)

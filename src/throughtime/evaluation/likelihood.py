@@ -1,0 +1,123 @@
+"""How well a model of symbols foretells its test part, beside a unigram model and a compressor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from .. import _plotting
+from ..artifacts import SymbolRun
+from ..data import SoundData, TextData
+from .baselines import compressor, unigram
+
+_STREAMS = 32
+_CONTEXT = 512
+_STEPS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Surprise of the test part.
+
+    Args:
+        unit: what a symbol is: character, byte or sample.
+        symbols: how many were foretold.
+        model: nats and bits a symbol, and the perplexity.
+        baselines: the same for a unigram model and a compressor.
+    """
+
+    unit: str
+    symbols: int
+    model: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, for JSON."""
+        return asdict(self)
+
+    def table(self) -> Table:
+        """Nats, bits and perplexity side by side."""
+        table = Table(title=f"test part: {self.symbols:,} {self.unit}s", caption="lower is better")
+        table.add_column("")
+        for heading in (f"nats per {self.unit}", f"bits per {self.unit}", "perplexity"):
+            table.add_column(heading, justify="right")
+        for name, values in {"model": self.model, **self.baselines}.items():
+            table.add_row(name, *(f"{values[key]:.4f}" for key in ("nats", "bits", "perplexity")))
+        return table
+
+    def plot(self) -> Figure:
+        """Bits a symbol, as bars from zero."""
+        named = {"model": self.model, **self.baselines}
+        with _plotting.style():
+            figure = _plotting.figure(6, 0.6 + 0.5 * len(named))
+            axes = figure.add_subplot()
+            bars = axes.barh(
+                list(named), [values["bits"] for values in named.values()], color=_plotting.PALETTE["blue"]
+            )
+            axes.bar_label(bars, fmt=" %.3f")
+            axes.set_xlim(left=0)
+            axes.set_xlabel(f"bits per {self.unit} (lower is better)")
+            axes.invert_yaxis()
+        return figure
+
+
+def likelihood(
+    run: SymbolRun, data: TextData | SoundData, *, progress: Callable[[float], None] = lambda share: None
+) -> Likelihood:
+    """Score the test part of `data`, by the run's own split.
+
+    The part is read as parallel streams, each warmed up on the symbols before it, which are not counted.
+    """
+    train_end, start, end = run.task.split.bounds(len(data.tokens))
+    nats = _nats(run, data.tokens, start, end, progress)
+    unit = run.vocabulary.unit if run.vocabulary is not None else "sample"
+    size = run.model.head.size
+    training, test = data.tokens[:train_end], data.tokens[start:end]
+    encoded = [_bytes(run, np.asarray(part)) for part in (data.tokens[:start][-(1 << 22) :], test)]
+    squeezed = compressor(*encoded, characters=len(test))
+    baselines = {
+        "unigram": _figures(unigram(training, test, size)),
+        f"compressor ({squeezed.name})": _figures(squeezed.bits_per_character * math.log(2)),
+    }
+    return Likelihood(unit, end - start, _figures(nats), baselines)
+
+
+def _figures(nats: float) -> dict[str, float]:
+    return {"nats": nats, "bits": nats / math.log(2), "perplexity": math.exp(nats)}
+
+
+def _bytes(run: SymbolRun, tokens: np.ndarray) -> bytes:
+    if run.vocabulary is None or run.vocabulary.unit == "byte":
+        return tokens.astype(np.uint8).tobytes()
+    return run.vocabulary.decode(tokens).encode()
+
+
+def _nats(run: SymbolRun, tokens: np.ndarray, start: int, end: int, progress: Callable[[float], None]) -> float:
+    """Mean surprise of tokens[start:end]; each stream sees up to 512 symbols before its own."""
+    streams = max(1, min(_STREAMS, (end - start) // _STEPS_AT_ONCE))
+    edges = np.linspace(start, end, streams + 1).astype(int)
+    context = min(_CONTEXT, start)
+    longest = int(np.diff(edges).max())
+    device = run.model.head.linear.weight.device
+    total, state = 0.0, None
+    run.model.eval()
+    with torch.inference_mode():
+        for step in range(-context, longest, _STEPS_AT_ONCE):
+            stop = min(step + _STEPS_AT_ONCE, longest)
+            places = edges[:-1] + np.arange(step, stop)[:, None]
+            inputs, targets = (
+                torch.as_tensor(np.asarray(tokens[np.clip(where, 0, end - 1)]).astype(np.int64), device=device)
+                for where in (places - 1, places)
+            )
+            distribution, state = run.model(inputs, state)
+            counted = torch.as_tensor((places >= edges[:-1]) & (places < edges[1:]), device=device)
+            total -= float(distribution.log_prob(targets)[counted].double().sum())
+            progress((stop + context) / (longest + context))
+    return total / (end - start)

@@ -1,0 +1,6 @@
+"""The loop, its optimisers and its checkpoints."""
+
+from .checkpoint import Position as Position
+from .loop import Training as Training
+from .preparation import prepare as prepare
+from .preparation import resume as resume

@@ -1,0 +1,32 @@
+"""Settings that work where none are given, by the kind of the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..artifacts import TrainingSettings
+from ..data import SeriesData
+from ..models import RecurrentConfiguration
+
+_BATCHES_OF_TEXT = 2200
+
+
+def recurrent_defaults(data: Any, **given: Any) -> RecurrentConfiguration:
+    """A GRU for series; for symbols an LSTM of two layers, small for small texts."""
+    if isinstance(data, SeriesData):
+        return RecurrentConfiguration.model_validate({"cell": "gru", "hidden_size": 64} | given)
+    small = len(data.tokens) < 500_000
+    suited = {"cell": "lstm", "num_layers": 1 if small else 2, "hidden_size": 128 if small else 256, "dropout": 0.1}
+    return RecurrentConfiguration.model_validate(suited | given)
+
+
+def training_defaults(data: Any, task: Any, optimizer: dict[str, Any] | None = None, **given: Any) -> TrainingSettings:
+    """Full gradients and early stopping for series; truncated ones for symbols, and the epochs that the text needs."""
+    suited: dict[str, Any] = {"epochs": 30, "patience": 8}
+    rate = 2e-3
+    if not isinstance(data, SeriesData):
+        batches = max(1, len(data.tokens) // (task.batch_size * task.steps))
+        suited = {"epochs": min(40, max(1, round(_BATCHES_OF_TEXT / batches))), "strategy": f"truncated:{task.steps}"}
+        rate = 4e-3
+    settings = suited | given | {"optimizer": {"learning_rate": rate} | (optimizer or {})}
+    return TrainingSettings.model_validate(settings)

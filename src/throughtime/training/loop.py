@@ -1,0 +1,213 @@
+"""The one loop: batches in, parameters better, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .._errors import ThroughtimeError
+from .._files import replacing
+from .._types import Batch, Observer, State
+from ..artifacts import Run, TrainingSettings, store
+from ..data import BatchSource
+from ..gradients import strategy_named, streams, summed_loss
+from ..models import negative_log_likelihood
+from . import checkpoint
+from .checkpoint import Position
+from .interruption import interruptible
+from .optimizers import build_optimizer, learning_rate
+
+_BATCHES_BETWEEN_VALIDATIONS = 1000
+_BATCHES_OF_VALIDATION = 250
+_SECONDS_BETWEEN_CHECKPOINTS = 30.0
+_STEPS_BETWEEN_RECORDS = 10
+
+
+@dataclass
+class Training:
+    """Trains the model of a run by maximum likelihood, and keeps the run folder true all the while.
+
+    Args:
+        run: the run; its weights end as those with the lowest validation loss.
+        training, validation: the batches of each part.
+        observers: are told of every `step`, `validation` and `end`.
+    """
+
+    run: Run
+    training: BatchSource
+    validation: BatchSource
+    observers: Iterable[Observer] = ()
+    position: Position = field(default_factory=Position, init=False)
+    carry: State = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.settings: TrainingSettings = self.run.configuration.training
+        self.model = self.run.model
+        self.strategy = strategy_named(self.settings.strategy)
+        self.strategy.check(self.model)
+        self.optimizer = build_optimizer(self.model.parameters(), self.settings.optimizer)
+        self.device = self.model.head.linear.weight.device
+
+    def to(self, device: torch.device | str) -> Training:
+        """The same training with its model on `device`."""
+        self.model.to(device)
+        self.device = torch.device(device)
+        return self
+
+    def resume(self) -> None:
+        """Go back to the last checkpoint, if there is one; records written after it are taken away again."""
+        if not self._file(store.CHECKPOINT).exists():
+            return
+        self.carry, self.position = checkpoint.restore(self._file(store.CHECKPOINT), self.model, self.optimizer)
+        kept = [record for record in self.run.metrics() if record["step"] <= self.position.step]
+        with replacing(self._file(store.METRICS)) as temporary:
+            temporary.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
+
+    def fit(self) -> str:
+        """Train until the epochs, the time or the patience is used up, or Ctrl-C; returns which it was."""
+        self.run.create()
+        if self.position == Position():
+            self._save()
+        with interruptible() as asked:
+            reason = self._epochs(asked)
+        self._save()
+        self._tell("end", {"step": self.position.step, "reason": reason, "seconds": self.position.elapsed})
+        if self._file(store.WEIGHTS).exists():
+            self.run.load_weights()
+        self.model.eval()
+        return reason
+
+    def _epochs(self, asked: Any) -> str:
+        last_save = time.monotonic()
+        while self.position.epoch < self.settings.epochs:
+            for batch in self.training.batches(self.position.epoch, self.position.index):
+                started = time.monotonic()
+                self._learn(batch)
+                self.position.index += 1
+                self.position.elapsed += time.monotonic() - started
+                over = self._time_is_over()
+                if over or self.position.index % _BATCHES_BETWEEN_VALIDATIONS == 0:
+                    self._validate()
+                if over:
+                    return "time budget"
+                if asked.is_set():
+                    return "interrupted"
+                if time.monotonic() - last_save > _SECONDS_BETWEEN_CHECKPOINTS:
+                    self._save()
+                    last_save = time.monotonic()
+            if self.position.index % _BATCHES_BETWEEN_VALIDATIONS:
+                self._validate()
+            self.position.epoch, self.position.index, self.carry = self.position.epoch + 1, 0, None
+            self._save()
+            last_save = time.monotonic()
+            if self.settings.patience is not None and self.position.stale >= self.settings.patience:
+                return "patience"
+            if asked.is_set():
+                return "interrupted"
+        return "epochs"
+
+    def _learn(self, batch: Batch) -> None:
+        self.model.train()
+        carry = self.carry if self.training.continues(self.position.index) else None
+        batch = batch.to(self.device)
+        started = time.monotonic()
+        with self._precision():
+            for segment in self.strategy.segments(self.model, batch, negative_log_likelihood, carry):
+                norm = self._update(float(segment.count))
+                self.carry = segment.carry
+                loss = float(segment.loss_sum) / max(float(segment.count), 1.0)
+                if not math.isfinite(loss) or not math.isfinite(norm):
+                    raise ThroughtimeError(
+                        f"training diverged at step {self.position.step}: loss {loss}, gradient norm {norm}; "
+                        "lower --learning-rate or --clip; the last checkpoint is from before"
+                    )
+                self._step_done(loss, norm, time.monotonic() - started)
+                started = time.monotonic()
+
+    def _update(self, count: float) -> float:
+        parameters = list(self.model.parameters())
+        for parameter in parameters:
+            if parameter.grad is not None:
+                parameter.grad.div_(max(count, 1.0))
+        clip = self.settings.optimizer.clip
+        norm = torch.nn.utils.clip_grad_norm_(parameters, math.inf if clip is None else clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.settings.optimizer, self.position.step, self.share())
+        if torch.isfinite(norm):
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.position.step += 1
+        return float(norm)
+
+    def share(self) -> float:
+        """The part of the whole training that is done, in [0, 1]."""
+        by_epochs = (self.position.epoch + self.position.index / len(self.training)) / self.settings.epochs
+        budget = self.settings.time_budget
+        return min(1.0, by_epochs if budget is None else max(by_epochs, self.position.elapsed / budget))
+
+    @torch.no_grad()
+    def validation_loss(self) -> float:
+        """Nats a step and sequence over the validation part, the state carried as in training."""
+        self.model.eval()
+        total, count, carry = 0.0, 0.0, None
+        with self._precision():
+            for index, batch in enumerate(self.validation.batches(0)):
+                if index == _BATCHES_OF_VALIDATION:
+                    break
+                carry = carry if self.validation.continues(index) else None
+                loss_sum, weights, carry = summed_loss(
+                    self.model, batch.to(self.device), negative_log_likelihood, carry if streams(self.model) else None
+                )
+                total, count = total + float(loss_sum), count + float(weights)
+        return total / max(count, 1.0)
+
+    def _validate(self) -> None:
+        loss = self.validation_loss()
+        improved = loss < self.position.best
+        if improved:
+            self.position.best, self.position.stale = loss, 0
+            self.run.save_weights()
+        else:
+            self.position.stale += 1
+        record = {"step": self.position.step, "epoch": self.position.epoch, "validation_loss": loss}
+        self._record(record)
+        self._tell("validation", record | {"improved": improved, "best": self.position.best})
+
+    def _step_done(self, loss: float, norm: float, seconds: float) -> None:
+        record = {
+            "step": self.position.step,
+            "epoch": self.position.epoch,
+            "loss": loss,
+            "gradient_norm": norm,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+        }
+        if self.position.step % _STEPS_BETWEEN_RECORDS == 0:
+            self._record(record)
+        self._tell("step", record | {"share": self.share(), "seconds": seconds})
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
+
+    def _time_is_over(self) -> bool:
+        return self.settings.time_budget is not None and self.position.elapsed >= self.settings.time_budget
+
+    def _save(self) -> None:
+        checkpoint.save(self._file(store.CHECKPOINT), self.model, self.optimizer, self.carry, self.position)
+
+    def _record(self, record: Mapping[str, Any]) -> None:
+        with self._file(store.METRICS).open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(record) + "\n")
+
+    def _tell(self, event: str, record: Mapping[str, Any]) -> None:
+        for observer in self.observers:
+            observer(event, record)
+
+    def _file(self, name: str) -> Path:
+        return self.run.folder / name

@@ -1,0 +1,74 @@
+"""From data of any kind to a training that is ready to run, or to go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from .._errors import ConfigurationError
+from ..artifacts import Run, SeriesRun, SymbolRun, explained
+from ..data import SeriesData, SoundData, TextData
+from .defaults import recurrent_defaults, training_defaults
+from .loop import Training
+from .series import prepare_series, resume_series, series_task
+from .symbols import prepare_symbols, resume_symbols, symbol_task
+
+
+def prepare(
+    data: SeriesData | TextData | SoundData,
+    folder: str | Path,
+    *,
+    task: dict[str, Any] | None = None,
+    recurrent: dict[str, Any] | None = None,
+    training: dict[str, Any] | None = None,
+    optimizer: dict[str, Any] | None = None,
+    model: dict[str, Any] | None = None,
+) -> Training:
+    """A training of a fresh model on `data`, into `folder`; what is not set takes a default that suits the data.
+
+    Args:
+        data: from `read_series`, `read_text` or `read_sound`.
+        folder: of the run; nothing is written before `Training.fit`.
+        task: fields of `SeriesTask` or `SymbolTask`: horizon, lookback, batch_size, split, …
+        recurrent: fields of `RecurrentConfiguration`: cell, hidden_size, num_layers, dropout.
+        training: fields of `TrainingSettings`: epochs, strategy, seed, …
+        optimizer: fields of `OptimizerSettings`: name, learning_rate, clip, …
+        model: the rest of the model: `head` of a series', `embedding_size` of symbols'.
+
+    Raises:
+        ConfigurationError: for a setting unknown or out of range.
+        DataError: where there is too little data for the task.
+    """
+    try:
+        middle = recurrent_defaults(data, **recurrent or {})
+        if isinstance(data, SeriesData):
+            forecasting = series_task(data, **task or {})
+            settings = training_defaults(data, forecasting, optimizer, **training or {})
+            return prepare_series(data, Path(folder), forecasting, middle, settings, **model or {})
+        reading = symbol_task(data, **task or {})
+        settings = training_defaults(data, reading, optimizer, **training or {})
+        return prepare_symbols(data, Path(folder), reading, middle, settings, **model or {})
+    except ValidationError as error:
+        raise ConfigurationError(explained(error)) from None
+
+
+def resume(run: Run, **changes: Any) -> Training:
+    """The training of a run that stopped, at its last checkpoint, on the same data.
+
+    Args:
+        run: loaded with `weights=False`.
+        changes: fields of `TrainingSettings` to replace, such as a larger `epochs`.
+
+    Raises:
+        ArtifactError: if its data is gone or has changed, or its checkpoint is damaged.
+    """
+    settings = run.configuration.training.model_copy(update=changes)
+    run.configuration = run.configuration.model_copy(update={"training": settings})
+    data = run.read()
+    if isinstance(run, SeriesRun):
+        return resume_series(run, data)
+    if isinstance(run, SymbolRun):
+        return resume_symbols(run, data)
+    raise ConfigurationError(f"{type(run).__name__} cannot be resumed")

@@ -1,0 +1,72 @@
+"""From text or sound to a training that is ready to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .._errors import DataError
+from .._version import __version__
+from ..artifacts import RunConfiguration, SymbolRun, SymbolTask, TrainingSettings
+from ..data import SoundData, Streams, TextData, shifted
+from ..models import RecurrentConfiguration, SymbolModelConfiguration
+from .loop import Training
+
+
+def symbol_task(data: TextData | SoundData, **settings: Any) -> SymbolTask:
+    """Sizes that suit the data: streams long enough that a few batches fill each part.
+
+    Raises:
+        DataError: if a part would hold fewer than two symbols.
+    """
+    task = SymbolTask(**settings)
+    total = len(data.tokens)
+    train_end, validation_end, _ = task.split.bounds(total)
+    if min(train_end, validation_end - train_end) < 2:
+        raise DataError(f"{total} symbols are too few: the training and validation parts need at least 2 each")
+    fitting = max(1, min(task.batch_size, train_end // (4 * task.steps)))
+    return task.model_copy(update={"batch_size": fitting})
+
+
+def prepare_symbols(
+    data: TextData | SoundData,
+    folder: Path,
+    task: SymbolTask,
+    recurrent: RecurrentConfiguration,
+    training: TrainingSettings,
+    embedding_size: int = 64,
+) -> Training:
+    """A run over `data` in `folder`, not yet trained."""
+    text = isinstance(data, TextData)
+    size = len(data.vocabulary) if text else 256
+    model = SymbolModelConfiguration(vocabulary=size, embedding_size=embedding_size, recurrent=recurrent)
+    torch.manual_seed(training.seed)
+    configuration = RunConfiguration(throughtime=__version__, model=model, task=task, training=training)
+    contents = {
+        **({"vocabulary": data.vocabulary.to_dict()} if text else {"sample_rate": data.sample_rate}),
+        "source": None if data.source is None else data.source.to_dict(),
+        "description": data.describe().to_dict(),
+    }
+    return _training(SymbolRun(folder, configuration, contents), data)
+
+
+def resume_symbols(run: SymbolRun, data: TextData | SoundData) -> Training:
+    """The training of a run that stopped, at its last checkpoint."""
+    torch.manual_seed(run.configuration.training.seed)
+    training = _training(run, data)
+    training.resume()
+    return training
+
+
+def _training(run: SymbolRun, data: TextData | SoundData) -> Training:
+    task = run.task
+    train_end, validation_end, _ = task.split.bounds(len(data.tokens))
+    parts = (data.tokens[:train_end], data.tokens[train_end:validation_end])
+    train, validation = (Streams(shifted(part), _fitting(task, len(part)), task.steps) for part in parts)
+    return Training(run, train, validation)
+
+
+def _fitting(task: SymbolTask, symbols: int) -> int:
+    return max(1, min(task.batch_size, (symbols - 1) // task.steps))
