@@ -235,3 +235,23 @@ def test_moving_and_casting_keep_a_layer_whole():
         dict(layer.named_parameters())
     )
     assert all(grads[name].shape == weight.shape for name, weight in layer.named_parameters())
+
+
+@pytest.mark.parametrize("kind_of_layer", [LSTM, GRU])
+def test_compiles_without_a_break(kind_of_layer):
+    x, lengths = torch.randn(4, 2, 3), torch.tensor([4, 1])
+    for layer in (kind_of_layer(3, 5), kind_of_layer(3, 5, backend="reference"), Recurrent(GRUCell(3, 5))):
+        compiled = torch.compile(layer, backend="eager", fullgraph=True)
+        torch.testing.assert_close(compiled(x)[0], layer(x)[0])
+    torch.testing.assert_close(compiled(x, lengths=lengths)[0], layer(x, lengths=lengths)[0])
+
+
+def test_transforms_of_the_reference_give_the_right_values():
+    layer = GRU(3, 5, backend="reference", dtype=torch.float64)
+    x = sequences(3, 4)
+    each = torch.func.vmap(lambda one: layer(one.unsqueeze(1))[0].squeeze(1), in_dims=1, out_dims=1)(x)
+    torch.testing.assert_close(each, layer(x)[0])
+    jacobian = torch.func.jacrev(lambda one: layer(one)[0])(x)
+    tangent = torch.randn_like(x)
+    _, derivative = torch.func.jvp(lambda one: layer(one)[0], (x,), (tangent,))
+    torch.testing.assert_close(derivative, torch.einsum("tbhsij,sij->tbh", jacobian, tangent))

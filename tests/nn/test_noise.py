@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from throughtime._errors import ConfigurationError
+from throughtime._errors import ConfigurationError, ShapeError
 from throughtime._state import detach, leaves
 from throughtime.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, Recurrent
 
@@ -185,3 +186,32 @@ def test_options_of_one_layer_are_refused_in_contradiction():
         RNN(3, 5, nonlinearity="sigmoid")
     with pytest.raises(ConfigurationError, match="proj_size=5"):
         LSTMCell(3, 5, proj_size=5)
+
+
+def test_masks_stay_with_their_sequences_in_a_packed_batch():
+    layer = GRU(3, 5, variational_dropout=0.5)
+    x, lengths = torch.randn(6, 4, 3), torch.tensor([2, 6, 3, 5])
+    _, carry = layer(torch.randn(2, 4, 3))
+    wanted, wanted_state = layer(x, carry, lengths=lengths)
+    packed, state = layer(pack_padded_sequence(x, lengths, enforce_sorted=False), carry)
+    torch.testing.assert_close(pad_packed_sequence(packed)[0], wanted)
+    torch.testing.assert_close(state.state, wanted_state.state)
+    for kept, before in zip(state[1:], carry[1:], strict=True):
+        assert torch.equal(kept[0], before[0])
+
+
+def test_masks_of_one_sequence_without_batch():
+    layer = GRU(1, 5, 2, variational_dropout=0.5)
+    x = torch.randn(8, 1)
+    _, carry = layer(x[:2])
+    whole, _ = layer(x[2:], carry)
+    first, carry = layer(x[2:4], carry)
+    assert torch.equal(torch.cat([first, layer(x[4:], carry)[0]]), whole)
+
+
+def test_masks_of_another_layer_are_refused():
+    _, state = GRU(4, 5, variational_dropout=0.5)(torch.randn(6, 2, 4))
+    with pytest.raises(ShapeError, match="a dropout mask of 4 features, expected 3: it is another layer's state"):
+        GRU(3, 5, variational_dropout=0.5)(torch.randn(6, 2, 3), state)
+    with pytest.raises(ShapeError, match="expected none"):
+        GRU(4, 5, variational_dropout=(0.0, 0.5))(torch.randn(6, 2, 4), state)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from .._errors import ShapeError, UnsupportedError
-from .._state import map_state
 from .._types import State
 from ._marks import mark_output, mark_state, refuse_last_state
+from ._step import map_plain
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Layout:
     def unify_state(self, state: State) -> State:
         """A state [layers × directions, batch, hidden] in the order of the unified batch."""
         if self.unbatched:
-            return map_state(lambda part: part.unsqueeze(1), state)
+            return map_plain(lambda part: part.unsqueeze(1), state)
         return self._reordered(state, None if self.packed is None else self.packed.sorted_indices)
 
     def restore(self, output: Tensor, state: State) -> tuple[Any, State]:
@@ -80,13 +79,15 @@ class Layout:
             lengths = pad_packed_sequence(PackedSequence(self.packed.data, self.packed.batch_sizes))[1]
             data = pack_padded_sequence(output, lengths).data
             state = self._reordered(state, self.packed.unsorted_indices)
-            return PackedSequence(data, *self.packed[1:]), mark_state(state, 1)
+            return PackedSequence(data, *self.packed[1:]), map_plain(lambda part: mark_state(part, 1), state)
         if self.unbatched:
-            return output.squeeze(1), map_state(lambda part: part.squeeze(1), state)
+            return output.squeeze(1), map_plain(lambda part: part.squeeze(1), state)
         if self.batch_first:
             output = output.transpose(0, 1)
-        return mark_output(output, 0 if self.batch_first else 1), mark_state(state, 1)
+        return mark_output(output, 0 if self.batch_first else 1), map_plain(lambda part: mark_state(part, 1), state)
 
     @staticmethod
     def _reordered(state: State, order: Tensor | None) -> State:
-        return state if order is None else map_state(lambda part: torch.index_select(part, 1, order), state)
+        if order is None:
+            return state
+        return map_plain(lambda part: part.index_select(1, order), state, lambda mask: mask.index_select(0, order))

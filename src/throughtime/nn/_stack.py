@@ -138,8 +138,7 @@ class Stack(nn.RNNBase):
         plain = hx.state if isinstance(hx, Masked) else hx
         shapes = tuple((s[0], s[2]) if layout.unbatched else s for s in self._state_shapes(batch))
         check_state(name, plain, shapes, time, x)
-        plain = layout.unify_state(tuple(plain) if isinstance(plain, list) else plain)
-        return hx._replace(state=plain) if isinstance(hx, Masked) else plain
+        return layout.unify_state(tuple(hx) if isinstance(hx, list) else hx)
 
     def _run_whole(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """All layers and directions in one call of torch's."""

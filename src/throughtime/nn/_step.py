@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from .._state import leaves
+from .._errors import ShapeError
+from .._state import leaves, map_state
 from .._types import State
 from .options import Noise, Recurrence
 
@@ -23,6 +24,16 @@ class Masked(NamedTuple):
     state: State
     input_mask: Any
     recurrent_mask: Any
+
+
+def map_plain(
+    function: Callable[[Tensor], Tensor], state: State, mask_function: Callable[[Tensor], Tensor] | None = None
+) -> State:
+    """Apply `function` to the tensors of a state, and `mask_function`, if any, to those of its masks."""
+    if not isinstance(state, Masked):
+        return map_state(function, state)
+    masks = state[1:] if mask_function is None else map_state(mask_function, state[1:])
+    return Masked(map_state(function, state.state), *masks)
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,7 @@ class Step:
     def ready(self, state: State) -> State:
         """A state with the masks that this step needs, drawn if there are none, and without where it needs none."""
         if isinstance(state, Masked) and self._masking:
+            self._check_masks(state)
             return state
         return self.begin(state.state if isinstance(state, Masked) else state)
 
@@ -57,10 +69,25 @@ class Step:
         if not self._masking:
             return state
         _, h = next(leaves(state))
-        columns = (self.parameters[name].shape[1] for name in ("weight_ih", "weight_hh"))
-        rates = (self.noise.input_dropout, self.noise.recurrent_dropout)
-        masks = (draw_mask(rate, (len(h), size), h) for rate, size in zip(rates, columns, strict=True))
-        return Masked(state, *masks)
+        return Masked(state, *(draw_mask(rate, (len(h), size), h) for rate, size in self._mask_sizes()))
+
+    def _mask_sizes(self) -> list[tuple[float, int]]:
+        """The rates of the masks of the input and of h, and how many features each has."""
+        noise, parameters = self.noise, self.parameters
+        return [
+            (noise.input_dropout, parameters["weight_ih"].shape[1]),
+            (noise.recurrent_dropout, parameters["weight_hh"].shape[1]),
+        ]
+
+    def _check_masks(self, state: Masked) -> None:
+        for mask, (rate, size) in zip(state[1:], self._mask_sizes(), strict=True):
+            given = None if mask is None else mask.shape[-1]
+            wanted = size if rate else None
+            if given != wanted:
+                raise ShapeError(
+                    f"the state has a dropout mask of {given or 'no'} features, expected {wanted or 'none'}: "
+                    "it is another layer's state; its `.state` may be passed alone"
+                )
 
     @property
     def _masking(self) -> bool:
