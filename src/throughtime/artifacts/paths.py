@@ -52,7 +52,7 @@ def _futures(model: SequenceModel, observed: Tensor, known: Tensor, samples: int
     lookback, windows = observed.shape[:2]
     horizon = len(known) - lookback
     inputs = torch.cat([observed, known[1 : lookback + 1]], -1)
-    _, state = model(inputs[:-1]) if lookback > 1 else (None, model.backbone.initial_state(windows))
+    _, state = model(inputs[:-1]) if lookback > 1 else (None, model.initial_state(windows))
     paths = model.sample(
         horizon,
         inputs[-1].repeat_interleave(samples, 0),

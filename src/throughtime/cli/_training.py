@@ -26,7 +26,7 @@ class TrainingProgress:
             TextColumn("left"),
         )
         self._bar = Progress(*columns, console=err, refresh_per_second=4, disable=not err.is_terminal)
-        self._task = self._bar.add_task("", total=1.0, completed=training.share(), figures="")
+        self._task = self._bar.add_task("", total=1.0, figures="")
         self._loss = self._speed = 0.0
         self._validation = ""
 

@@ -9,9 +9,7 @@ from ._reading import read
 
 
 def describe(
-    file: Annotated[
-        Path, typer.Argument(help="CSV, Parquet, text, a folder of text, WAV or FLAC.", show_default=False)
-    ],
+    file: options.File,
     time: options.Time = None,
     target: options.Target = None,
     past: options.Past = None,
@@ -21,9 +19,7 @@ def describe(
     calendar: options.Calendar = "auto",
     unit: options.Unit = "character",
     encoding: options.Encoding = "mu-law",
-    out_folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the picture; none is drawn without.")
-    ] = None,
+    out_folder: options.PictureFolder = None,
     json: options.Json = False,
 ) -> None:
     """Tell what a file holds: rows, gaps, range, trend, seasonality and period, or the symbols of a text.

@@ -111,10 +111,14 @@ class SequenceModel(nn.Module):
             first = torch.cat([element, known[step]], -1) if known is not None and ahead else element
         return torch.stack(drawn)
 
+    def initial_state(self, batch_size: int) -> State:
+        """The state before the first step of `batch_size` sequences."""
+        initial: Callable[[int], State] = getattr(self.backbone, "initial_state")  # noqa: B009, a module of any kind
+        return initial(batch_size)
+
     def repeat_state(self, state: State, times: int) -> State:
         """A state for `times` copies of each sequence, copies side by side, as sampling many futures needs."""
-        initial: Callable[[int], State] = getattr(self.backbone, "initial_state")  # noqa: B009, a module of any kind
-        one, two = initial(1), initial(2)
+        one, two = self.initial_state(1), self.initial_state(2)
 
         def repeat(tensor: Tensor, a: Tensor, b: Tensor) -> Tensor:
             axis = next(axis for axis, (m, n) in enumerate(zip(a.shape, b.shape, strict=True)) if m != n)
