@@ -49,7 +49,7 @@ _FONTS = (
 def style() -> Iterator[None]:
     """Draw and save in the house style; matplotlib's own settings stay as they are.
 
-    Where no installed font has a letter, one warning in words takes the place of matplotlib's one a letter.
+    Where no installed font has a letter, one warning in words a process takes the place of matplotlib's one a letter.
     """
     settings: dict[str, Any] = {
         "font.family": list(_fonts()),
@@ -92,14 +92,14 @@ class _Figure(Figure):
             if entry not in missing:
                 warnings.warn_explicit(entry.message, entry.category, entry.filename, entry.lineno)
         if missing:
-            _warn_of_fonts(str(missing[0].message).split(" missing")[0])
+            _warn_of_fonts()
 
 
 @cache
-def _warn_of_fonts(glyph: str) -> None:
+def _warn_of_fonts() -> None:
     warnings.warn(
-        f"no installed font has {glyph}: boxes stand in its place; install one that does, such as Noto Sans CJK "
-        "(fonts-noto-cjk) or NanumGothic (fonts-nanum)",
+        "no installed font has every letter of this picture's labels, and boxes stand in their place: install one that "
+        "does, such as Noto Sans CJK (fonts-noto-cjk) or NanumGothic (fonts-nanum)",
         UserWarning,
         stacklevel=3,
     )

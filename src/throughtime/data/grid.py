@@ -135,7 +135,7 @@ class Grid:
             values[positions] = one.values
             times = frequency.at(one.times[0], np.arange(len(values)))
             one = Stretch(one.name, times.astype(one.times.dtype), values, range(len(values)))
-            self.mended[f"missing times were added and filled ({self.fill})"] += gaps
+            self.mended[f"times were missing: added and filled ({self.fill})"] += gaps
         if self.fill is None:
             return one
         mended = np.isnan(one.values)

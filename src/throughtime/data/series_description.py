@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
+from matplotlib.ticker import MaxNLocator
 
 from .. import _plotting
 from .components import Components, decompose, find_period
@@ -139,24 +141,32 @@ class SeriesDescription:
             figure = _plotting.figure(10, 1.35 * sum(heights) + 0.5)
             grid = GridSpec(len(heights), 2, figure, width_ratios=[4, 1], height_ratios=heights)
             top = figure.add_subplot(grid[0, 0])
-            _plotting.gapped(top, first.times, first.values, color=_plotting.PALETTE["blue"], linewidth=0.9)
-            top.set_title(first.title, loc="left")
+            _draw(top, first.title, first.times, first.values, "blue")
             for row, (name, values) in enumerate(parts.items(), 1):
-                axes = figure.add_subplot(grid[row, 0], sharex=top)
-                _plotting.gapped(axes, first.times, values, color=_plotting.PALETTE["vermillion"], linewidth=0.8)
-                axes.set_ylabel(name)
+                top.tick_params(labelbottom=False)
+                part = figure.add_subplot(grid[row, 0], sharex=top)
+                _draw(part, "", first.times, values, "vermillion")
+                part.set_ylabel(name)
+                part.tick_params(labelbottom=row == len(parts))
+            _histogram(figure.add_subplot(grid[: 1 + len(parts), 1]), first.values)
+            figure.axes[-1].set_title("values, times seen", loc="left")
             for row, line in enumerate(others, 1 + len(parts)):
-                axes = figure.add_subplot(grid[row, 0])
-                _plotting.gapped(axes, line.times, line.values, color=_plotting.PALETTE["grey"], linewidth=0.7)
-                axes.set_title(line.title, loc="left")
-            for axes in figure.axes[:-1] if not others else figure.axes[: len(parts)]:
-                axes.tick_params(labelbottom=False)
-            counts = figure.add_subplot(grid[: 1 + len(parts), 1])
-            present = first.values[np.isfinite(first.values)]
-            counts.hist(present, bins=min(40, max(5, len(present) // 5)), color=_plotting.PALETTE["sky"])
-            counts.set_title("values", loc="left")
-            counts.set_ylabel("times seen")
+                _draw(figure.add_subplot(grid[row, 0]), line.title, line.times, line.values, "blue")
+                _histogram(figure.add_subplot(grid[row, 1]), line.values)
+            figure.align_ylabels()
         return figure
+
+
+def _draw(axes: Axes, title: str, times: np.ndarray, values: np.ndarray, colour: str) -> None:
+    width = 0.5 if len(times) > 4000 else 0.9
+    _plotting.gapped(axes, times, values, color=_plotting.PALETTE[colour], linewidth=width)
+    axes.set_title(title, loc="left")
+
+
+def _histogram(axes: Axes, values: np.ndarray) -> None:
+    present = values[np.isfinite(values)]
+    axes.hist(present, bins=min(40, max(5, len(present) // 5)), color=_plotting.PALETTE["sky"])
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
 def describe_series(
