@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from throughtime._errors import ShapeError
+from throughtime._errors import ConfigurationError, ShapeError
 from throughtime.nn import Cell, GRUCell, Recurrent
 
 
@@ -107,3 +107,8 @@ def test_hooks_of_a_cell_see_every_step():
 def test_a_state_without_batch_is_refused():
     with pytest.raises(ShapeError, match=r"a state 'seen.0' \[3\] for a batch of 2"):
         Recurrent(Leaky())(torch.zeros(4, 2, 3), {"level": torch.zeros(2, 4), "seen": (torch.zeros(3),)})
+
+
+def test_what_is_no_cell_is_refused():
+    with pytest.raises(ConfigurationError, match=r"got GRU, which has no initial_state\(batch_size\)"):
+        Recurrent(nn.GRU(3, 4))

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .._errors import ShapeError
+from .._errors import ConfigurationError, ShapeError
 from .._state import leaves, map_state
 from .._types import State
 from ..ops import Step, scan
@@ -22,6 +22,9 @@ class Recurrent(nn.Module):
     Args:
         cell: `output, state = cell(x, state)` with `cell.initial_state(batch_size)`; see `Cell`.
 
+    Raises:
+        ConfigurationError: for what is no cell.
+
     Example:
         >>> import torch
         >>> layer = Recurrent(nn.LSTMCell(3, 5))
@@ -34,6 +37,11 @@ class Recurrent(nn.Module):
 
     def __init__(self, cell: nn.Module) -> None:
         super().__init__()
+        if not isinstance(cell, nn.RNNCellBase) and not callable(getattr(cell, "initial_state", None)):
+            raise ConfigurationError(
+                f"Recurrent got {type(cell).__name__}, which has no initial_state(batch_size): expected a cell, "
+                "one of ours, of torch.nn's, or a module with that method"
+            )
         self.cell = cell
 
     def initial_state(self, batch_size: int, *, device: Any = None, dtype: Any = None) -> State:
