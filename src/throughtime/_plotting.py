@@ -111,7 +111,7 @@ def _fonts() -> tuple[str, ...]:
     return tuple(name for name in _FONTS if name in installed) or ("sans-serif",)
 
 
-def figure(width: float, height: float) -> Figure:
+def figure(width: float | int, height: float | int) -> Figure:
     """An empty figure of so many inches, laid out by itself, with no window and nothing global behind it.
 
     Example:

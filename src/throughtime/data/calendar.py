@@ -56,7 +56,7 @@ def chosen(calendar: str | tuple[str, ...], frequency: Frequency, span: float) -
     if names != ["auto"]:
         for name in names:
             if name not in CYCLES:
-                near = difflib.get_close_matches(name, CYCLES, n=1)
+                near = difflib.get_close_matches(name, CYCLES, n=1, cutoff=0.5)
                 hint = f"did you mean {near[0]!r}? " if near else ""
                 raise ConfigurationError(f"calendar={name!r}: {hint}expected 'auto', 'none' or of {', '.join(CYCLES)}")
         if frequency.unit == "count":

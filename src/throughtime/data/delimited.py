@@ -75,7 +75,9 @@ def frames(path: Path, dialect: Dialect) -> Iterator[pl.DataFrame]:
         if len(frame) != rows:
             raise DataError(f"{path}: the quotes do not match up between lines {line} and {line + rows - 1}")
         line += rows
-        yield frame[1:] if index == 0 and dialect.header else frame
+        frame = frame[1:] if index == 0 and dialect.header else frame
+        if len(frame):
+            yield frame
 
 
 def is_number(cell: str) -> bool:

@@ -68,7 +68,7 @@ class Grid:
                 )
             order = np.argsort(one.times, kind="stable")
             one = Stretch(one.name, one.times[order], one.values[order], np.asarray(one.rows)[order])
-            self.mended["rows came before a row of an earlier time, and all were sorted by time"] += int(
+            self.mended["rows came after a row of a later time, and all were sorted by time"] += int(
                 (np.diff(one.rows) < 0).sum()
             )
         repeat = _first(one.times, lambda before, after: after == before)

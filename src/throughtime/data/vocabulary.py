@@ -56,6 +56,13 @@ class Vocabulary:
     def _codes(self) -> np.ndarray:
         return code_points("".join(self.symbols))
 
+    @cached_property
+    def _numbers(self) -> np.ndarray:
+        """The token of every code point up to one past the last symbol; −1 for those that are none."""
+        numbers = np.full(int(self._codes.max(initial=0)) + 2, -1, np.int32)
+        numbers[self._codes] = np.arange(len(self))
+        return numbers
+
     def encode(self, text: str, offset: int = 0) -> np.ndarray:
         """The tokens of a text, [time].
 
@@ -69,9 +76,9 @@ class Vocabulary:
 
     def encode_codes(self, codes: np.ndarray, offset: int = 0) -> np.ndarray:
         """The tokens of code points, [time]; see `encode`."""
-        found = np.searchsorted(self._codes, codes)
-        known = found < len(self)
-        known[known] = self._codes[found[known]] == codes[known]
+        numbers = self._numbers
+        found = numbers[np.minimum(codes, len(numbers) - 1)]
+        known = found >= 0
         if not known.all():
             strangers = dict.fromkeys(chr(code) for code in codes[~known][:10_000])
             named = ", ".join(f"{symbol!r}" for symbol in list(strangers)[:5]) + (", …" if len(strangers) > 5 else "")
