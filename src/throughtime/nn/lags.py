@@ -84,31 +84,40 @@ class Lags(nn.Module):
         values = x[..., : self.features]
         history = select(state["started"], state["history"], values[0][:, None].expand_as(state["history"]))
         timeline = torch.cat([history.transpose(0, 1), values])  # step t stands at row max_lag + t
-        floor = self._first_rows(time, batch, resets, x.device)
-        now = torch.arange(self.max_lag, self.max_lag + time, device=x.device)[:, None]
-        shown = [_rows(timeline, torch.maximum(now - lag, floor)) for lag in self.lags]
+        floor = None if resets is None else self._first_rows(resets)
+        shown = [self._shown(timeline, time, lag, floor) for lag in self.lags]
         if self.relative:
             shown = [past - values for past in shown]
         output = torch.cat([*shown, x[..., self.features :]], -1)
-        if lengths is None:
-            lengths = torch.full((batch,), time, device=x.device)
-        else:
-            output = output.masked_fill((now - self.max_lag >= lengths)[..., None], 0)
+        if lengths is not None:
+            steps = torch.arange(time, device=x.device)[:, None]
+            output = output.masked_fill((steps >= lengths)[..., None], 0)
         return output, self._after(state, timeline, floor, lengths)
 
-    def _first_rows(self, time: int, batch: int, resets: Tensor | None, device: torch.device) -> Tensor:
+    def _shown(self, timeline: Tensor, time: int, lag: int, floor: Tensor | None) -> Tensor:
+        """The values `lag` steps ago, none from before a sequence began, [time, batch, features]."""
+        first = self.max_lag - lag
+        if floor is None:
+            return timeline[first : first + time]
+        rows = torch.arange(first, first + time, device=timeline.device)[:, None]
+        return _rows(timeline, torch.maximum(rows, floor))
+
+    def _first_rows(self, resets: Tensor) -> Tensor:
         """The row of the timeline at which each step's sequence begins, [time, batch]."""
-        if resets is None:
-            return torch.zeros(time, batch, dtype=torch.long, device=device)
-        rows = torch.arange(self.max_lag, self.max_lag + time, device=device)[:, None]
+        rows = torch.arange(self.max_lag, self.max_lag + len(resets), device=resets.device)[:, None]
         return torch.where(resets, rows, 0).cummax(0).values
 
-    def _after(self, state: State, timeline: Tensor, floor: Tensor, lengths: Tensor) -> State:
+    def _after(self, state: State, timeline: Tensor, floor: Tensor | None, lengths: Tensor | None) -> State:
         """The last rows of each sequence; those without a step keep their state."""
-        offsets = torch.arange(self.max_lag, device=timeline.device)[:, None]
-        last = (lengths - 1).clamp(min=0)
-        rows = torch.maximum(lengths + offsets, floor.gather(0, last[None]))
-        seen = {"history": _rows(timeline, rows).transpose(0, 1), "started": torch.ones_like(state["started"])}
+        started = torch.ones_like(state["started"])
+        batch, time = timeline.shape[1], len(timeline) - self.max_lag
+        if floor is None and lengths is None:
+            return {"history": timeline[time:].transpose(0, 1), "started": started}
+        lengths = torch.full((batch,), time, device=timeline.device) if lengths is None else lengths
+        rows = lengths + torch.arange(self.max_lag, device=timeline.device)[:, None]
+        if floor is not None:
+            rows = torch.maximum(rows, floor.gather(0, (lengths - 1).clamp(min=0)[None]))
+        seen = {"history": _rows(timeline, rows).transpose(0, 1), "started": started}
         return select(lengths > 0, seen, state)
 
     def _check(self, x: Tensor, state: State, lengths: Any, resets: Any) -> None:
