@@ -43,13 +43,13 @@ def test_an_lstms_memory_is_no_sequence_either():
     refused("last state", LSTM(3, 5), h[0])
 
 
-@pytest.mark.parametrize("batch", [1, 4, 7])
+@pytest.mark.parametrize(("time", "batch"), [(7, 1), (7, 4), (7, 7), (1, 1), (1, 4)])
 @pytest.mark.parametrize("backend", ["torch", "reference"])
-def test_one_sequence_of_an_output_is_accepted(batch, backend):
-    output, _ = GRU(3, 3, backend=backend)(torch.zeros(7, batch, 3))
-    assert GRU(3, 5)(output[:, 0])[0].shape == (7, 5)
-    output, _ = GRU(3, 3, batch_first=True)(torch.zeros(batch, 7, 3))
-    assert GRU(3, 5)(output[0])[0].shape == (7, 5)
+def test_one_sequence_of_an_output_is_accepted(time, batch, backend):
+    output, _ = GRU(3, 3, backend=backend)(torch.zeros(time, batch, 3))
+    assert GRU(3, 5)(output[:, 0])[0].shape == (time, 5)
+    output, _ = GRU(3, 3, batch_first=True)(torch.zeros(batch, time, 3))
+    assert GRU(3, 5)(output[0])[0].shape == (time, 5)
 
 
 def test_unbatched_layers_follow_each_other():
