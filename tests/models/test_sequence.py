@@ -140,3 +140,23 @@ def test_refusals() -> None:
         HEADS["categorical"](2, 3)(torch.zeros(1, 1, 2), torch.zeros(1, 1, 3))
     with pytest.raises(ConfigurationError, match="must agree"):
         SequenceModel(nn.Identity(), GRU(4, 8), HEADS["normal"](8, 4), residual=2)
+
+
+def test_forecasts_are_samples_after_a_warm_up() -> None:
+    model = value_model()
+    observed, known = torch.randn(6, 3, 2), torch.randn(10, 3, 1)
+    torch.manual_seed(4)
+    paths = model.forecast(observed, 4, known, samples=5)
+    assert paths.shape == (5, 4, 3, 2)
+    inputs = torch.cat([observed, known[1:7]], -1).repeat_interleave(5, 1)
+    _, state = model(inputs[:-1])
+    torch.manual_seed(4)
+    wanted = model.sample(4, inputs[-1], state, known=known[7:].repeat_interleave(5, 1))
+    torch.testing.assert_close(paths[2, :, 1], wanted[:, 1 * 5 + 2])
+    with pytest.raises(ShapeError, match=r"time \+ horizon"):
+        model.forecast(observed, 5, known)
+
+
+def test_scores_are_surprise() -> None:
+    x = torch.randint(3, (5, 2))
+    assert torch.equal(symbol_model().score(x), -symbol_model().log_prob(x))

@@ -13,6 +13,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    model_validator,
 )
 
 from ..data import Split
@@ -23,7 +24,7 @@ FORMAT = 1
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SeriesTask(_Strict):
@@ -67,7 +68,7 @@ class TrainingSettings(_Strict):
     patience: PositiveInt | None = None
     time_budget: PositiveFloat | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
 
 class RunConfiguration(_Strict):
@@ -78,6 +79,13 @@ class RunConfiguration(_Strict):
     model: ModelConfiguration
     task: Annotated[SeriesTask | SymbolTask, Field(discriminator="kind")]
     training: TrainingSettings
+
+    @model_validator(mode="after")
+    def _agrees(self) -> RunConfiguration:
+        wanted = "values" if self.task.kind == "series" else "symbols"
+        if self.model.kind != wanted:
+            raise ValueError(f"a task of {self.task.kind} needs a model of {wanted}, not of {self.model.kind}")
+        return self
 
 
 def explained(error: ValidationError) -> str:
@@ -93,4 +101,7 @@ def explained(error: ValidationError) -> str:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     given = f" = {first['input']!r}" if isinstance(first["input"], (str, int, float)) else ""
-    return f"{place}{given}: {first['msg']}"
+    if first["type"] == "extra_forbidden":
+        return f"{place}{given}: there is no such setting"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{place}{given}: {message}" if place else message

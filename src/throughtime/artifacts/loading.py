@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from .._errors import ArtifactError, ThroughtimeError
+from .._errors import ArtifactError
 from . import store
 from .configuration import SeriesTask
 from .run import Run
@@ -39,10 +39,11 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu", weights: boo
     kind = SeriesRun if isinstance(configuration.task, SeriesTask) else SymbolRun
     try:
         run = kind(folder, configuration, data)
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, ThroughtimeError):
-            raise
-        raise ArtifactError(f"{folder / store.DATA} does not fit {store.CONFIGURATION}: {error!r}") from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
+        raise ArtifactError(
+            f"{folder / store.DATA} is damaged, or not of this {store.CONFIGURATION}: {reason}"
+        ) from None
     if weights:
         run.load_weights()
     return run.to(device)

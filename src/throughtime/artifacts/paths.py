@@ -43,23 +43,11 @@ def sample_paths(
         torch.manual_seed(seed)
         for start in range(0, windows, at_once):
             part = slice(start, start + at_once)
-            drawn.append(_futures(model, _tensor(observed[:, part], device), _tensor(known[:, part], device), samples))
+            histories, ahead = _tensor(observed[:, part], device), _tensor(known[:, part], device)
+            paths = model.forecast(histories, len(known) - len(observed), ahead, samples=samples)
+            drawn.append(paths.double().cpu().numpy())
             progress(min(1.0, (start + at_once) / windows))
     return np.concatenate(drawn, axis=2)
-
-
-def _futures(model: SequenceModel, observed: Tensor, known: Tensor, samples: int) -> np.ndarray:
-    lookback, windows = observed.shape[:2]
-    horizon = len(known) - lookback
-    inputs = torch.cat([observed, known[1 : lookback + 1]], -1)
-    _, state = model(inputs[:-1]) if lookback > 1 else (None, model.initial_state(windows))
-    paths = model.sample(
-        horizon,
-        inputs[-1].repeat_interleave(samples, 0),
-        model.repeat_state(state, samples),
-        known=known[lookback + 1 :].repeat_interleave(samples, 1),
-    )
-    return paths.unflatten(1, (windows, samples)).permute(2, 0, 1, 3).double().cpu().numpy()
 
 
 def _tensor(values: np.ndarray, device: torch.device) -> Tensor:

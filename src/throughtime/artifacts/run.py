@@ -58,8 +58,7 @@ class Run(ABC):
         return Source.from_dict(recorded)
 
     def create(self) -> None:
-        """Write the settings of a run that is about to begin."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Write the settings of a run that is about to begin into its folder."""
         store.write_json(self.folder / store.DATA, self.data)
         store.write_json(self.folder / store.CONFIGURATION, self.configuration.model_dump(mode="json"))
 

@@ -32,6 +32,15 @@ class SeriesRun(Run):
         self.task = self.configuration.task
         self.layout = SeriesLayout.from_dict(self.data["layout"])
         self.scaler = Scaler.from_dict(self.data["scaler"])
+        columns, model = self.layout.columns, self.configuration.model
+        observed = len(columns.targets) + len(columns.past)
+        known = len(columns.future) + len(columns.calendar)
+        for what, found, wanted in (
+            ("observed columns", observed, getattr(model, "observed", None)),
+            ("columns known in advance", known, getattr(model, "known", None)),
+        ):
+            if found != wanted:
+                raise ValueError(f"it has {found} {what}, the model {wanted}")
 
     def read(self, source: Any = None) -> SeriesData:
         """Read a CSV, Parquet or frame with the columns and rules of the training data."""

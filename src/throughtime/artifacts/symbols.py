@@ -38,6 +38,11 @@ class SymbolRun(Run):
         text = self.data.get("vocabulary")
         self.vocabulary = None if text is None else Vocabulary.from_dict(text)
         self.sample_rate = self.data.get("sample_rate")
+        if self.vocabulary is None and not isinstance(self.sample_rate, int):
+            raise ValueError("it has neither a vocabulary nor a sample rate")
+        found, wanted = LEVELS if self.vocabulary is None else len(self.vocabulary), self.model.head.size
+        if found != wanted:
+            raise ValueError(f"it has {found} symbols, the model {wanted}")
 
     def read(self, source: Any = None) -> TextData | SoundData:
         """Read a text or recording with the symbols of the training data.

@@ -78,6 +78,40 @@ class SequenceModel(nn.Module):
         valid = torch.arange(len(values), device=values.device)[:, None] < lengths
         return torch.where(valid, values, torch.zeros_like(values))
 
+    def score(self, x: Tensor, *, lengths: Lengths | None = None) -> Tensor:
+        """The surprise −log P(x_t | x_<t) in nats of each step of whole sequences, [time, batch]."""
+        return -self.log_prob(x, lengths=lengths)
+
+    @torch.no_grad()
+    def forecast(self, observed: Tensor, horizon: int, known: Tensor | None = None, *, samples: int = 100) -> Tensor:
+        """Sampled futures of several histories at once; their median is the point forecast, their quantiles intervals.
+
+        Args:
+            observed: the histories, [time, batch, value], of at least one step.
+            horizon: how many steps to draw after them.
+            known: what is known in advance, of the histories and of the horizon, [time + horizon, batch, feature].
+            samples: how many futures of each history.
+
+        Returns:
+            [sample, horizon, batch, value]
+        """
+        time, batch = observed.shape[:2]
+        known = observed.new_zeros(time + horizon, batch, 0) if known is None else known
+        if time < 1 or len(known) != time + horizon:
+            raise ShapeError(
+                f"observed are {list(observed.shape)} and known {list(known.shape)} for a horizon of {horizon}: "
+                "expected at least one step, and a row known for each of time + horizon"
+            )
+        inputs = torch.cat([observed, known[1 : time + 1]], -1)
+        state = self(inputs[:-1])[1] if time > 1 else self.initial_state(batch)
+        paths = self.sample(
+            horizon,
+            inputs[-1].repeat_interleave(samples, 0),
+            self.repeat_state(state, samples),
+            known=known[time + 1 :].repeat_interleave(samples, 1),
+        )
+        return paths.unflatten(1, (batch, samples)).movedim(2, 0)
+
     @torch.no_grad()
     def sample(
         self,
