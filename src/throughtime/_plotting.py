@@ -51,7 +51,7 @@ def style() -> Iterator[None]:
 
     Where no installed font has a letter, one warning in words a process takes the place of matplotlib's one a letter.
     """
-    settings: dict[str, Any] = {
+    settings: Any = {
         "font.family": list(_fonts()),
         "font.size": 9,
         "axes.titlesize": 10,
@@ -66,7 +66,9 @@ def style() -> Iterator[None]:
         "axes.xmargin": 0.01,
         "grid.color": "#e4e4e4",
         "grid.linewidth": 0.6,
-        "axes.prop_cycle": mpl.cycler(color=[PALETTE[name] for name in ("blue", "vermillion", "green", "orange")]),
+        "axes.prop_cycle": mpl.rcsetup.cycler(
+            color=[PALETTE[name] for name in ("blue", "vermillion", "green", "orange")]
+        ),
         "xtick.color": "#444444",
         "ytick.color": "#444444",
         "xtick.major.size": 3,

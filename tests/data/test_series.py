@@ -190,7 +190,7 @@ def test_unsorted_rows_are_sorted_and_it_is_said(tmp_path):
     order = [2, 0, 1, 3]
     data = read_series(written(tmp_path, table([days(4)[i] for i in order], order)))
     assert data.series[0].observed[:, 0].tolist() == [0, 1, 2, 3]
-    assert data.notes == ("1 rows came after a row of a later time, and all were sorted by time",)
+    assert data.notes == ("2 rows came after a row of a later time, and all were sorted by time",)
 
 
 def test_covariates_stand_apart_from_targets(tmp_path):

@@ -66,11 +66,10 @@ class Grid:
                     f"{self.file}, {self.place} {one.rows[disorder + 1]}: a time comes before that of the row above, "
                     "and the file is too large to sort in memory: sort it by time first"
                 )
+            late = int((one.times < np.maximum.accumulate(one.times)).sum())
+            self.mended["rows came after a row of a later time, and all were sorted by time"] += late
             order = np.argsort(one.times, kind="stable")
             one = Stretch(one.name, one.times[order], one.values[order], np.asarray(one.rows)[order])
-            self.mended["rows came after a row of a later time, and all were sorted by time"] += int(
-                (np.diff(one.rows) < 0).sum()
-            )
         repeat = _first(one.times, lambda before, after: after == before)
         return one if repeat is None else self._without_repeats(one, repeat)
 

@@ -56,11 +56,10 @@ class SeriesLayout:
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> SeriesLayout:
         """The inverse of `to_dict`."""
-        columns = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in record["columns"].items()
-        }
+        columns = record["columns"]
+        lists = {name: tuple(columns[name]) for name in ("targets", "past", "future", "calendar")}
         return cls(
-            Columns(**columns),
+            Columns(columns["time"], columns["id"], **lists),
             Frequency.from_dict(record["frequency"]),
             record["fill"],
             tuple(record["calendar"]),

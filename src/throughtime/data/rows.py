@@ -37,7 +37,7 @@ def stretches(
     Raises:
         DataError: naming the row and column of the first cell that is no number, no time or no name.
     """
-    columns, long = choice.columns, choice.columns.id is not None
+    columns = choice.columns
     integers = np.dtype(np.int64)
     read = _Reading(
         Growing(integers, None, folder),
@@ -49,7 +49,7 @@ def stretches(
     faults = Faults(table.name, table.place, fill)
     row = table.first
     for chunk in table.chunks():
-        if long:
+        if columns.id is not None:
             read.codes.append(_codes(table, chunk[columns.id], read.names, row))
             read.numbers.append(np.arange(row, row + len(chunk)))
         if columns.time is not None:
@@ -62,7 +62,7 @@ def stretches(
     numbers = read.values.array()
     times = np.arange(len(numbers)) if columns.time is None else read.times.array()
     times = times if counted else times.view("M8[us]")
-    if not long:
+    if columns.id is None:
         return [Stretch("", times, numbers, range(table.first, row))]
     return _by_series(table, read, times, numbers, columns)
 

@@ -68,7 +68,11 @@ class Scaler:
     def fit(cls, training: Mapping[str, Any]) -> Scaler:
         """Fitted on the training part of each series, [time, feature] by name; read in chunks."""
         fitted = {name: _moments(name, values) for name, values in training.items()}
-        return cls(*({name: moments[part] for name, moments in fitted.items()} for part in range(3)))
+        return cls(
+            {name: mean for name, (mean, _, _) in fitted.items()},
+            {name: deviation for name, (_, deviation, _) in fitted.items()},
+            {name: constant for name, (_, _, constant) in fitted.items()},
+        )
 
     def extend(self, name: str, history: Any) -> Scaler:
         """The same scaler with one more series, fitted on its history [time, feature]."""

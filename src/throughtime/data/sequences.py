@@ -54,7 +54,7 @@ class Sequences:
         for index in range(start, len(self)):
             ranks = np.arange(index * self.batch_size, min((index + 1) * self.batch_size, len(self.pairs)))
             chosen = ranks if self.seed is None else permuted(ranks, len(self.pairs), (self.seed, epoch))
-            pairs = [self.pairs[position] for position in chosen]
+            pairs = [self.pairs[int(position)] for position in chosen]
             steps = max(map(len, pairs))
             inputs = padded([pair.inputs[:] for pair in pairs], steps)
             yield Batch(inputs, padded([pair.targets[:] for pair in pairs], steps), lengths_of(pairs, steps))

@@ -76,8 +76,9 @@ class Growing:
         return mapped
 
     def __del__(self) -> None:
-        if getattr(self, "_file", None) is not None:
-            self._file.close()
+        file = getattr(self, "_file", None)
+        if file is not None:
+            file.close()
 
 
 def folder_for(size: int, workspace: str | Path | None) -> Path | None:
