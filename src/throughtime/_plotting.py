@@ -10,7 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import font_manager
+from matplotlib import font_manager, rcsetup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -28,6 +28,7 @@ PALETTE = {
 }
 """Okabe & Ito's colours for the colour-blind (2008), and a grey."""
 
+_CYCLE = ("blue", "vermillion", "green", "orange")
 _FONTS = (
     "DejaVu Sans",
     "Noto Sans CJK KR",
