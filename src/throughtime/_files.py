@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -32,3 +33,48 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def making(folder: Path) -> Iterator[None]:
+    """Make `folder` and its parents; when the block fails, whatever it made or put there is gone again.
+
+    Example:
+        >>> base = Path(tempfile.mkdtemp())
+        >>> with making(base / "runs" / "first"):
+        ...     raise OSError("no space left on device")
+        Traceback (most recent call last):
+        OSError: no space left on device
+        >>> list(base.iterdir())
+        []
+    """
+    folder = Path(folder)
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    before = set(folder.iterdir()) if folder.is_dir() else set()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for file in set(folder.iterdir()) - before:
+                file.unlink()
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Take away the temporary files of writers that were killed in `folder`, and nothing else.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in (".a.json.k3xq_w1z.json", ".hidden", "a.json"):
+        ...     (folder / name).touch()
+        >>> remove_leftovers(folder)
+        >>> sorted(file.name for file in folder.iterdir())
+        ['.hidden', 'a.json']
+    """
+    for file in Path(folder).glob(".*"):
+        if re.fullmatch(r"\..+(\.\w+)\.\w{8}\1", file.name):
+            file.unlink(missing_ok=True)

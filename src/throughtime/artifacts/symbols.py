@@ -18,6 +18,7 @@ from .surprise import Surprise
 
 _AS_IT_IS = Decoding()
 _STEPS_AT_ONCE = 2048
+_LEVELS_OF_SOUND = 256
 
 
 class SymbolRun(Run):
@@ -40,7 +41,7 @@ class SymbolRun(Run):
         self.sample_rate = self.data.get("sample_rate")
         if self.vocabulary is None and not isinstance(self.sample_rate, int):
             raise ValueError("it has neither a vocabulary nor a sample rate")
-        found, wanted = LEVELS if self.vocabulary is None else len(self.vocabulary), self.model.head.size
+        found, wanted = _LEVELS_OF_SOUND if self.vocabulary is None else len(self.vocabulary), self.model.head.size
         if found != wanted:
             raise ValueError(f"it has {found} symbols, the model {wanted}")
 

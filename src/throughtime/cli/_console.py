@@ -11,9 +11,22 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.status import Status
+from rich.text import Text
 
-out = Console()
-err = Console(stderr=True)
+# What is printed holds names from files: brackets and colons in them are text, never markup.
+out = Console(markup=False, emoji=False)
+err = Console(stderr=True, markup=False, emoji=False)
+
+
+def say(message: str) -> None:
+    """One line on standard output, not broken at the edge, so that a path in it can be copied."""
+    out.print(message, soft_wrap=True, highlight=False)
+
+
+def working(what: str) -> Status:
+    """A spinner on standard error while something of unknown length is done."""
+    return err.status(Text(what))
 
 
 @contextmanager
@@ -42,5 +55,6 @@ def _finite(value: Any) -> Any:
 
 def complain(message: str) -> None:
     """One line on standard error."""
-    err.print("[bold red]error:[/bold red] ", end="", highlight=False)
-    err.print(" ".join(message.split()), markup=False, highlight=False, soft_wrap=True)
+    err.print(
+        Text("error: ", style="bold red") + Text(" ".join(message.split()), style="not bold default"), soft_wrap=True
+    )

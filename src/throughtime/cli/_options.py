@@ -10,6 +10,7 @@ import torch
 import typer
 
 from .._errors import ConfigurationError
+from ..artifacts import store
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -41,9 +42,20 @@ def set_options(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def refuse(file: Path, kind: str, only: str, **options: Any) -> None:
+    """Refuse options that were given a value but are for files of another kind.
+
+    Raises:
+        ConfigurationError: naming the first of them.
+    """
+    for name in set_options(**options):
+        if kind not in only:
+            raise ConfigurationError(f"--{name.replace('_', '-')} is for {only}; {file} is read as {kind}")
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output instead of tables.")]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, …")]
-Seed = Annotated[int, typer.Option(help="Seed of every random draw.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of every random draw.", show_default=True)]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run.", show_default=False)]
 File = Annotated[Path, typer.Argument(help="CSV, Parquet, text, a folder of text, WAV or FLAC.", show_default=False)]
 PictureFolder = Annotated[Path | None, typer.Option("--out", help="Folder for a picture; none is drawn without.")]
@@ -87,9 +99,9 @@ def new_folder(named: Path | None, file: Path, model: str | None) -> Path:
     """The folder for a new run: the one named, which must be new or empty, or the next free one under runs/."""
     if named is not None:
         if named.exists() and (not named.is_dir() or any(named.iterdir())):
-            raise ConfigurationError(
-                f"--out {named} exists already: name a new folder, or go on with: throughtime train --resume {named}"
-            )
+            run = (named / store.CONFIGURATION).exists()
+            remedy = f", or go on with: throughtime train --resume {named}" if run else ""
+            raise ConfigurationError(f"--out {named} exists already: name a new folder{remedy}")
         return named
     base = Path("runs") / "-".join(part for part in (file.stem, model) if part)
     folder, number = base, 2

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..data import SeriesData, SoundData, TextData, kind_of, read_series, read_sound, read_text
-from ._console import err
-from ._options import columns
+from ._console import working
+from ._options import columns, refuse
 
 
 def read(
@@ -23,8 +23,14 @@ def read(
     encoding: str = "mu-law",
 ) -> SeriesData | TextData | SoundData:
     """Read a file as what its name and contents say it is."""
-    with err.status(f"reading {file}"):
-        match kind_of(file):
+    options_of_series = {"time": time, "target": target, "past": past, "future": future, "id": id_, "fill": fill,
+                         "calendar": None if calendar == "auto" else calendar}  # fmt: skip
+    with working(f"reading {file}"):
+        kind = kind_of(file)
+        refuse(file, kind, "series", **options_of_series)
+        refuse(file, kind, "text", unit=None if unit == "character" else unit)
+        refuse(file, kind, "sound", encoding=None if encoding == "mu-law" else encoding)
+        match kind:
             case "series":
                 return read_series(
                     file, time=time, targets=columns(target) or None, past=columns(past), future=columns(future),

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ..artifacts import SeriesRun
 from ..training import Training
-from ._console import err, out
+from ._console import err, say
 
 
 class TrainingProgress:
@@ -52,14 +52,14 @@ class TrainingProgress:
         """What came of it, and what to do next."""
         folder, position = self.training.run.folder, self.training.position
         if reason == "interrupted":
-            out.print(f"stopped at step {position.step}, nothing lost; go on with: throughtime train --resume {folder}")
+            say(f"stopped at step {position.step}, nothing lost; go on with: throughtime train --resume {folder}")
             return
-        out.print(
+        say(
             f"{position.step} steps in {position.elapsed:.0f} s, stopped by {reason}; "
             f"best validation loss {position.best:.4f} nats a step"
         )
         following = "forecast" if isinstance(self.training.run, SeriesRun) else "generate"
-        out.print(f"saved to {folder}; next: throughtime evaluate {folder}, throughtime {following} {folder}")
+        say(f"saved to {folder}; next: throughtime evaluate {folder}, throughtime {following} {folder}")
 
 
 def summary(training: Training) -> Table:

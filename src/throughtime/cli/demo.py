@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Callable
 from importlib.resources import as_file, files
@@ -9,9 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from . import _options as options
-from ._console import out
+from ._console import out, say
 from .describe import describe
 from .evaluate import evaluate
 from .forecast import forecast
@@ -47,9 +49,7 @@ def demo(
         _step(train, context, shakespeare, time_budget=budget, seed=seed, out_folder=text)
         _step(evaluate, text, out_folder=text)
         _step(generate, text, prompt="MENENIUS:", length=600, temperature=0.8, out_file=text / "generated.txt")
-    out.print(
-        f"\n[bold]pictures:[/bold] {out_folder}/co2-description.png, {series}/forecast.png, {series}/evaluation.png"
-    )
+    say(f"\npictures: {out_folder}/co2-description.png, {series}/forecast.png, {series}/evaluation.png")
 
 
 def _step(command: Callable[..., None], *arguments: Any, **settings: Any) -> None:
@@ -57,6 +57,6 @@ def _step(command: Callable[..., None], *arguments: Any, **settings: Any) -> Non
     named = {"out_folder": "out", "out_path": "out", "out_file": "out"}
     words = [str(argument) for argument in arguments if isinstance(argument, Path)]
     for name, value in settings.items():
-        words.append(f"--{named.get(name, name).replace('_', '-')}" + ("" if value is True else f" {value}"))
-    out.print(f"\n[bold cyan]$ throughtime {command.__name__} {' '.join(words)}[/bold cyan]", soft_wrap=True)
+        words += [f"--{named.get(name, name).replace('_', '-')}", *([] if value is True else [str(value)])]
+    out.print(Text(f"\n$ throughtime {command.__name__} {shlex.join(words)}", style="bold cyan"), soft_wrap=True)
     command(*arguments, **settings)

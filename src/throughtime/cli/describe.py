@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .._files import replacing
+from .._files import making, replacing
 from . import _options as options
-from ._console import out, print_json
+from ._console import out, print_json, say
 from ._reading import read
 
 
@@ -37,13 +37,12 @@ def describe(
     description = data.describe()
     picture = None
     if out_folder is not None:
-        out_folder.mkdir(parents=True, exist_ok=True)
         picture = out_folder / f"{file.stem}-description.png"
-        with replacing(picture) as temporary:
+        with making(out_folder), replacing(picture) as temporary:
             description.plot().savefig(temporary, format="png")
     if json:
         print_json(description.to_dict() | {"picture": None if picture is None else str(picture)})
     else:
         out.print(description.table())
         if picture is not None:
-            out.print(f"picture: {picture}")
+            say(f"picture: {picture}")

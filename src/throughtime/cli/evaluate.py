@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from .._errors import ConfigurationError
-from .._files import replacing
+from .._files import making, replacing
 from ..artifacts import SeriesRun, SymbolRun, load
 from ..artifacts.store import write_json
 from ..evaluation import backtest, likelihood
 from . import _options as options
-from ._console import err, out, print_json, progress
+from ._console import out, print_json, progress, working
 
 
 def evaluate(
@@ -39,7 +39,7 @@ def evaluate(
       throughtime evaluate runs/load --stride 1 --json
     """
     trained = load(run, device=options.device(device))
-    with err.status("reading"):
+    with working("reading"):
         data = trained.read(file)
     with progress("evaluating") as told:
         if isinstance(trained, SeriesRun):
@@ -50,9 +50,8 @@ def evaluate(
             assert isinstance(trained, SymbolRun)
             found = likelihood(trained, data, progress=told)
     if out_folder is not None:
-        out_folder.mkdir(parents=True, exist_ok=True)
-        write_json(out_folder / "evaluation.json", found.to_dict())
-        with replacing(out_folder / "evaluation.png") as temporary:
+        with making(out_folder), replacing(out_folder / "evaluation.png") as temporary:
+            write_json(out_folder / "evaluation.json", found.to_dict())
             found.plot().savefig(temporary, format="png")
     if json:
         print_json(found.to_dict())

@@ -9,9 +9,10 @@ import typer
 from rich.table import Table
 
 from .._errors import UnsupportedError
+from .._files import making
 from ..artifacts import Forecast, SeriesRun, load
 from . import _options as options
-from ._console import err, out, print_json, progress
+from ._console import out, print_json, progress, say, working
 
 
 def forecast(
@@ -41,7 +42,7 @@ def forecast(
     trained = load(run, device=options.device(device))
     if not isinstance(trained, SeriesRun):
         raise UnsupportedError(f"{run} is a model of symbols: use throughtime generate {run}")
-    with err.status("reading"):
+    with working("reading"):
         data = trained.read(file)
     with progress("sampling futures") as told:
         made = trained.forecast(
@@ -53,17 +54,17 @@ def forecast(
         return
     out.print(_table(made))
     for path in written:
-        out.print(f"saved {path}", soft_wrap=True)
+        say(f"saved {path}")
 
 
 def _write(made: Forecast, path: Path) -> list[Path]:
-    if path.suffix.lower() in (".csv", ".parquet", ".png"):
-        paths = [path]
-    else:
-        path.mkdir(parents=True, exist_ok=True)
-        paths = [path / "forecast.csv", path / "forecast.png"]
-    for one in paths:
-        made.write(one)
+    if path.suffix and not path.is_dir():
+        made.write(path)
+        return [path]
+    paths = [path / "forecast.csv", path / "forecast.png"]
+    with making(path):
+        for one in paths:
+            made.write(one)
     return paths
 
 

@@ -14,7 +14,7 @@ from ..artifacts import SymbolRun, load
 from ..data import write_sound
 from ..models import Decoding
 from . import _options as options
-from ._console import out, print_json, progress
+from ._console import print_json, progress, say
 
 
 def generate(
@@ -48,7 +48,7 @@ def generate(
         path = run / "generated.wav" if out_file is None else out_file
         assert trained.sample_rate is not None
         write_sound(path, drawn, trained.sample_rate)
-        print_json({"file": str(path)}) if json else out.print(f"saved {path}")
+        print_json({"file": str(path)}) if json else say(f"saved {path}")
         return
     text = trained.vocabulary.decode(drawn)
     if out_file is not None:
@@ -57,7 +57,7 @@ def generate(
     if json:
         print_json({"prompt": prompt or "", "text": text, "seed": seed})
     else:
-        out.print((prompt or "") + text, markup=False, highlight=False, soft_wrap=True)
+        say((prompt or "") + text)
 
 
 def _prompt(trained: SymbolRun, prompt: str | None) -> np.ndarray | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Annotated, Any
 
@@ -58,20 +59,28 @@ def run(arguments: list[str] | None = None) -> int:
         return app(args=arguments, standalone_mode=False) or 0
     except ThroughtimeError as error:
         complain(str(error))
-    except (OSError, MemoryError) as error:
-        complain(_reason(error))
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (reason := _reason(error)) is None:
+            raise
+        complain(reason)
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted")
         return 130
     except Exception as error:
         if not hasattr(error, "format_message"):  # what the command line's parser refuses has one
             raise
-        complain(f"{error.format_message()}; see --help")  # type: ignore[attr-defined]
+        # Without a command the help has been shown, and nothing is left to say.
+        if message := error.format_message().rstrip("."):  # type: ignore[attr-defined]
+            complain(f"{message}; see --help")
     return 2
 
 
-def _reason(error: OSError | MemoryError) -> str:
+def _reason(error: OSError | MemoryError | RuntimeError) -> str | None:
+    """What a fault of the machine is called; None where it is a fault of this program."""
     if isinstance(error, MemoryError):
         return f"not enough memory: {error}" if str(error) else "not enough memory"
+    if isinstance(error, RuntimeError):
+        asked = re.search(r"can't allocate memory: you tried|out of memory|Storage size", str(error))
+        return None if asked is None else "not enough memory for sizes so large: choose smaller ones"
     named = f"{error.filename}: " if error.filename else ""
     return named + (error.strerror or str(error)).lower()

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ..artifacts import Surprise, load
 from . import _options as options
-from ._console import err, out, print_json
+from ._console import out, print_json, say, working
 
 
 def score(
@@ -32,9 +32,9 @@ def score(
       throughtime score runs/book chapter.txt --out surprise.png
     """
     trained = load(run, device=options.device(device))
-    with err.status("reading"):
+    with working("reading"):
         data = trained.read(file)
-    with err.status("scoring"):
+    with working("scoring"):
         surprise = trained.surprise(data)
     path = run / "scores.csv" if out_path is None else out_path
     surprise.write(path)
@@ -42,9 +42,7 @@ def score(
         print_json({"file": str(path), "mean": surprise.mean, "top": surprise.most(top).to_dicts()})
         return
     out.print(_table(surprise, top))
-    out.print(
-        f"mean surprise {surprise.mean:.4f} nats a step over {surprise.steps:,} steps; saved {path}", soft_wrap=True
-    )
+    say(f"mean surprise {surprise.mean:.4f} nats a step over {surprise.steps:,} steps; saved {path}")
 
 
 def _table(surprise: Surprise, top: int) -> Table:

@@ -9,11 +9,15 @@ import typer
 
 from .._errors import ConfigurationError
 from ..artifacts import load
+from ..data import kind_of
 from ..training import Training, prepare, resume
 from . import _options as options
-from ._console import err, out, print_json
+from ._console import out, print_json, working
 from ._reading import read
 from ._training import TrainingProgress, closing, summary
+
+INTERRUPTED = 130
+"""What shells expect of a program that Ctrl-C ended."""
 
 _MAY_CHANGE = ("resume", "epochs", "time_budget", "device", "json")
 
@@ -71,6 +75,8 @@ def train(
     elif file is None:
         raise ConfigurationError("name a FILE to train on, or a run to go on with: --resume RUN")
     else:
+        options.refuse(file, kind_of(file), "series", horizon=horizon, lookback=lookback, head=head)
+        options.refuse(file, kind_of(file), "text or sound", steps=steps)
         data = read(file, time=time, target=target, past=past, future=future, id_=id_, fill=fill, calendar=calendar,
                     unit=unit, encoding=encoding)  # fmt: skip
         chosen = options.set_options
@@ -101,7 +107,7 @@ def _resumed(
     changes: dict[str, Any] = options.set_options(epochs=epochs)
     if time_budget is not None:
         changes["time_budget"] = options.seconds(time_budget)
-    with err.status(f"reading {run}"):
+    with working(f"reading {run}"):
         return resume(load(run, weights=False, device=options.device(device)), **changes)
 
 
@@ -116,3 +122,5 @@ def _run(training: Training, device: str, json: bool) -> None:
         print_json(closing(training, reason))
     else:
         bar.farewell(reason)
+    if reason == "interrupted":
+        raise typer.Exit(INTERRUPTED)

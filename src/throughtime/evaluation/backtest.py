@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
+from rich.text import Text
 
 from .. import _plotting
 from .._errors import DataError
@@ -73,9 +74,7 @@ class Backtest:
             values = [getattr(scores, field) for scores in rows.values()]
             best = np.nanmin(values) if not np.isnan(values).all() else np.nan
             label = {"smape": "sMAPE %"}.get(field, field.upper())
-            table.add_row(
-                label, *(f"[bold]{value:.4g}[/bold]" if value == best else f"{value:.4g}" for value in values)
-            )
+            table.add_row(label, *(Text(f"{value:.4g}", style="bold" if value == best else "") for value in values))
         for level in self.model.coverage:
             table.add_row(f"in {level} % interval", *(f"{scores.coverage[level]:.1%}" for scores in rows.values()))
         return table

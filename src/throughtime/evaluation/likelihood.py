@@ -103,7 +103,7 @@ def _nats(run: SymbolRun, tokens: np.ndarray, start: int, end: int, progress: Ca
     """Mean surprise of tokens[start:end]; each stream sees up to 512 symbols before its own."""
     streams = max(1, min(_STREAMS, (end - start) // _STEPS_AT_ONCE))
     edges = np.linspace(start, end, streams + 1).astype(int)
-    context = min(_CONTEXT, start)
+    context = min(_CONTEXT, start - 1)
     longest = int(np.diff(edges).max())
     device = run.model.head.linear.weight.device
     total, state = 0.0, None

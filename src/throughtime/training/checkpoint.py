@@ -25,6 +25,8 @@ class Position:
         step: updates done.
         best: the lowest validation loss, in nats a step and sequence.
         stale: validations since then.
+        validated: the step of the last validation.
+        records: lines written to `metrics.jsonl`.
         elapsed: seconds of training, earlier sessions included.
     """
 
@@ -33,6 +35,8 @@ class Position:
     step: int = 0
     best: float = float("inf")
     stale: int = 0
+    validated: int = -1
+    records: int = 0
     elapsed: float = 0.0
 
 

@@ -7,13 +7,15 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from .._errors import ThroughtimeError
-from .._files import replacing
+from .._files import making, remove_leftovers, replacing
+from .._state import map_state
 from .._types import Batch, Observer, State
 from ..artifacts import Run, TrainingSettings, store
 from ..data import BatchSource
@@ -62,19 +64,25 @@ class Training:
         return self
 
     def resume(self) -> None:
-        """Go back to the last checkpoint, if there is one; records written after it are taken away again."""
-        if not self._file(store.CHECKPOINT).exists():
-            return
-        self.carry, self.position = checkpoint.restore(self._file(store.CHECKPOINT), self.model, self.optimizer)
-        kept = [record for record in self.run.metrics() if record["step"] <= self.position.step]
+        """Go back to the last checkpoint; what was written after it is taken away again.
+
+        Raises:
+            ArtifactError: if it is missing, damaged, or belongs to another model or optimiser.
+        """
+        carry, self.position = checkpoint.restore(self._file(store.CHECKPOINT), self.model, self.optimizer)
+        self.carry = map_state(lambda tensor: tensor.to(self.device), carry)
+        remove_leftovers(self.run.folder)
+        kept = islice(self.run.metrics(), self.position.records)
         with replacing(self._file(store.METRICS)) as temporary:
             temporary.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
 
     def fit(self) -> str:
         """Train until the epochs, the time or the patience is used up, or Ctrl-C; returns which it was."""
-        self.run.create()
-        if self.position == Position():
-            self._save()
+        # The settings come last: a folder that has them can be resumed, whenever it was left.
+        with making(self.run.folder):
+            if self.position == Position():
+                self._save()
+            self.run.create()
         with interruptible() as asked:
             reason = self._epochs(asked)
         self._save()
@@ -86,7 +94,7 @@ class Training:
 
     def _epochs(self, asked: Any) -> str:
         last_save = time.monotonic()
-        while self.position.epoch < self.settings.epochs:
+        while (reason := self._finished()) is None:
             for batch in self.training.batches(self.position.epoch, self.position.index):
                 started = time.monotonic()
                 self._learn(batch)
@@ -102,16 +110,22 @@ class Training:
                 if time.monotonic() - last_save > _SECONDS_BETWEEN_CHECKPOINTS:
                     self._save()
                     last_save = time.monotonic()
-            if self.position.index % _BATCHES_BETWEEN_VALIDATIONS:
+            if self.position.validated != self.position.step:
                 self._validate()
             self.position.epoch, self.position.index, self.carry = self.position.epoch + 1, 0, None
             self._save()
             last_save = time.monotonic()
-            if self.settings.patience is not None and self.position.stale >= self.settings.patience:
-                return "patience"
-            if asked.is_set():
+            if asked.is_set() and self._finished() is None:
                 return "interrupted"
-        return "epochs"
+        return reason
+
+    def _finished(self) -> str | None:
+        """Why there is no further epoch, if there is none."""
+        if self.position.epoch >= self.settings.epochs:
+            return "epochs"
+        if self.settings.patience is not None and self.position.stale >= self.settings.patience:
+            return "patience"
+        return None
 
     def _learn(self, batch: Batch) -> None:
         self.model.train()
@@ -176,6 +190,7 @@ class Training:
             self.run.save_weights()
         else:
             self.position.stale += 1
+        self.position.validated = self.position.step
         record = {"step": self.position.step, "epoch": self.position.epoch, "validation_loss": loss}
         self._record(record)
         self._tell("validation", record | {"improved": improved, "best": self.position.best})
@@ -204,6 +219,7 @@ class Training:
     def _record(self, record: Mapping[str, Any]) -> None:
         with self._file(store.METRICS).open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(record) + "\n")
+        self.position.records += 1
 
     def _tell(self, event: str, record: Mapping[str, Any]) -> None:
         for observer in self.observers:
