@@ -67,9 +67,7 @@ def style() -> Iterator[None]:
         "axes.xmargin": 0.01,
         "grid.color": "#e4e4e4",
         "grid.linewidth": 0.6,
-        "axes.prop_cycle": mpl.rcsetup.cycler(
-            color=[PALETTE[name] for name in ("blue", "vermillion", "green", "orange")]
-        ),
+        "axes.prop_cycle": rcsetup.cycler(color=[PALETTE[name] for name in _CYCLE]),
         "xtick.color": "#444444",
         "ytick.color": "#444444",
         "xtick.major.size": 3,
