@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from throughtime._errors import ConfigurationError, DataError, ShapeError
 from throughtime.data import Pair, Sequences, Streams, Windows, shifted
-from throughtime.data.pair import Joined
-from throughtime.data.permutation import permuted
+from throughtime.data.batches.pair import Joined
+from throughtime.data.batches.permutation import permuted
 
 
 def same(a, b):

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from throughtime import _plotting
 from throughtime.data import Frequency, mu_law_encode, read_series, read_sound, read_text, write_sound
-from throughtime.data.components import decompose, find_period
+from throughtime.data.series.components import decompose, find_period
 
 
 def printed(description):

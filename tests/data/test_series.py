@@ -11,7 +11,7 @@ import pytest
 
 from throughtime._errors import ArtifactError, ConfigurationError, DataError
 from throughtime.data import SeriesLayout, Source, read_series
-from throughtime.data import workspace as workspace_module
+from throughtime.data.files import workspace as workspace_module
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 SHARED_ABSENT = pytest.mark.skipif(not SHARED.exists(), reason="the shared data folder is not here")

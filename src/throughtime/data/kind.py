@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from .._errors import DataError
-from .delimited import cells_of, is_number, separator_of
-from .encoding import UndecodableError, decoded, refuse_binary
-from .source import checked, files_of, head
-from .timestamps import looks_like_time
+from .files.encoding import UndecodableError, decoded, refuse_binary
+from .files.source import checked, files_of, head
+from .series.delimited import cells_of, is_number, separator_of
+from .series.timestamps import looks_like_time
 
 Kind = Literal["series", "text", "sound"]
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._errors import ConfigurationError
-from .._types import Batch
+from ..._errors import ConfigurationError
+from ..._types import Batch
 
 
 @runtime_checkable

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from .._errors import DataError
+from ..._errors import DataError
+from ..files.workspace import Growing
 from .cells import Faults
 from .choosing import Choice
 from .grid import Stretch
 from .layout import Columns
 from .tables import Table
-from .workspace import Growing
 
 
 @dataclass

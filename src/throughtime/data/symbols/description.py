@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from .. import _plotting
-from .describing import columns, plain, sheet
+from ... import _plotting
+from ..describing import columns, plain, sheet
 
 _MARKS = {" ": "␣", "\n": "↵", "\t": "⇥", "\r": "⏎"}
 _BARS = 40

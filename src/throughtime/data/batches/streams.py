@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .._errors import DataError
-from .._types import Batch
-from .batches import lengths_of, padded, positive
+from ..._errors import DataError
+from ..._types import Batch
 from .pair import Pair
+from .source import lengths_of, padded, positive
 
 
 @dataclass(frozen=True, eq=False)

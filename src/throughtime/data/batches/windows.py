@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._errors import ConfigurationError, DataError
-from .._types import Batch
-from .batches import lengths_of, padded, positive
+from ..._errors import ConfigurationError, DataError
+from ..._types import Batch
 from .pair import Pair
 from .permutation import permuted
+from .source import lengths_of, padded, positive
 
 
 @dataclass(frozen=True, eq=False)

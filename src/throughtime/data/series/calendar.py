@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .._errors import ConfigurationError
+from ..._errors import ConfigurationError
 from .frequency import Frequency
 
 _DAY = 86_400_000_000

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from .._errors import DataError
+from ..._errors import DataError
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import ConfigurationError, DataError, UnsupportedError
-from .._files import replacing
-from .source import Source, checked, files_of
-from .symbol_description import SoundDescription, describe_sound
-from .workspace import Growing, folder_for
+from ..._errors import ConfigurationError, DataError, UnsupportedError
+from ..._files import replacing
+from ..files.source import Source, checked, files_of
+from ..files.workspace import Growing, folder_for
+from .description import SoundDescription, describe_sound
 
 LEVELS = 256
 _BLOCK = 1 << 18

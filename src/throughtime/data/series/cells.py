@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from .._errors import DataError
+from ..._errors import DataError
 
 MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>")
 

@@ -10,9 +10,9 @@ from typing import Any
 import narwhals as nw
 import polars as pl
 
-from .._errors import DataError
+from ..._errors import DataError
+from ..files.source import Source, checked
 from .delimited import dialect_of, frames
-from .source import Source, checked
 
 _ROWS = 1 << 17
 _PARQUET = (".parquet", ".pq")

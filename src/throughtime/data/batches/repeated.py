@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .._types import Batch
-from .batches import BatchSource, positive
+from ..._types import Batch
+from .source import BatchSource, positive
 
 
 @dataclass(frozen=True, eq=False)

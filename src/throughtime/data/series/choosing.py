@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from .._errors import DataError
+from ..._errors import DataError
 from .cells import mostly_numbers
 from .layout import Columns
 from .tables import Table

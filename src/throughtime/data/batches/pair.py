@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import ShapeError
+from ..._errors import ShapeError
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.ticker import MaxNLocator
 
-from .. import _plotting
+from ... import _plotting
+from ..describing import columns, number, plain, sheet
 from .components import Components, decompose, find_period
-from .describing import columns, number, plain, sheet
 from .frequency import Frequency
 
 LOOKED_AT = 20_000

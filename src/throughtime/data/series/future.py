@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import DataError
+from ..._errors import DataError
 from .choosing import choose
 from .layout import SeriesLayout
 from .rows import stretches

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import DataError
+from ..._errors import DataError
+from ..files.source import Source
 from . import calendar
+from .description import SeriesDescription, describe_series
 from .frequency import Frequency
 from .future import read_future
 from .layout import Columns, SeriesLayout
-from .series_description import SeriesDescription, describe_series
-from .source import Source
 
 
 @dataclass(frozen=True, eq=False)

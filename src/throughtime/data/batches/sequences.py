@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._errors import DataError
-from .._types import Batch
-from .batches import lengths_of, padded, positive
+from ..._errors import DataError
+from ..._types import Batch
 from .pair import Pair
 from .permutation import permuted
+from .source import lengths_of, padded, positive
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import ConfigurationError, DataError
-from .encoding import decoded, encoding_of, refuse_binary
-from .source import Source, blocks, checked, files_of
-from .symbol_description import TextDescription, describe_text
+from ..._errors import ConfigurationError, DataError
+from ..files.encoding import decoded, encoding_of, refuse_binary
+from ..files.source import Source, blocks, checked, files_of
+from ..files.workspace import Growing, folder_for
+from .description import TextDescription, describe_text
 from .vocabulary import Vocabulary, code_points
-from .workspace import Growing, folder_for
 
 _CODE_POINTS = 0x110000
 _BY_BYTE = " (or read it by byte: unit='byte')"

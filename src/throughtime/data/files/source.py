@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .._errors import ArtifactError, DataError
+from ..._errors import ArtifactError, DataError
 
 BLOCK = 1 << 22
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .._errors import DataError
+from ..._errors import DataError
 
 Unit = Literal["character", "byte"]
 

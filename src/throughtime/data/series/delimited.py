@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from .._errors import DataError
-from .encoding import decoded, encoding_of, refuse_binary
+from ..._errors import DataError
+from ..files.encoding import decoded, encoding_of, refuse_binary
 from .timestamps import looks_like_time
 
 _BLOCK = 1 << 22

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from .._errors import DataError
+from ..._errors import DataError
 
 IN_MEMORY = 1 << 26
 """Files up to this many bytes are held in memory; larger ones are read in blocks and kept on disk."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import ConfigurationError, DataError
+from ..._errors import ConfigurationError, DataError
+from ..files.workspace import Growing, folder_for
 from . import calendar as calendars
 from .choosing import Choice, choose
 from .grid import FILLS, Grid, Stretch
@@ -17,7 +18,6 @@ from .layout import SeriesLayout
 from .rows import series_a_row, stretches
 from .series import Series, SeriesData
 from .tables import Table, table_of
-from .workspace import Growing, folder_for
 
 _CHUNK = 1 << 18
 

@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .._errors import DataError
+from ..._errors import DataError
 from .source import blocks, head
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

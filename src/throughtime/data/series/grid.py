@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import DataError
+from ..._errors import DataError
+from .description import shown
 from .frequency import Frequency, frequency_of
-from .series_description import shown
 
 _CHUNK = 1 << 20
 FILLS = ("forward", "linear", "zero")

@@ -1,0 +1,1 @@
+"""Long sequences cut into batches whose position can be returned to."""

@@ -1,0 +1,1 @@
+"""Series: files and frames of numbers over time."""

@@ -1,0 +1,1 @@
+"""Symbols: text and sound as tokens."""
