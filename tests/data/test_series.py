@@ -140,7 +140,7 @@ def test_a_nameless_column_that_counts_rows_is_left_out_with_a_note(tmp_path):
 
 
 def test_blocks_make_no_difference(tmp_path, monkeypatch):
-    from throughtime.data import delimited
+    from throughtime.data.series import delimited
 
     path = written(tmp_path, table(days(200), [f'"{value / 7}"' for value in range(200)]) + "\n\n\n")
     whole = read_series(path)
