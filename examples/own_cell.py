@@ -38,14 +38,21 @@ for row in x:
 layer = tt.Recurrent(LeakyAverage(2))
 optimizer = torch.optim.Adam(layer.parameters(), lr=0.05)
 batch = tt.Batch(x, torch.stack(targets))
-steps = []
-for _epoch in range(10):
-    for segment in tt.Truncated(20).segments(layer, batch, lambda output, y: (output - y).square().sum(-1)):
+counts = []
+
+
+def squared_error(output: Tensor, target: Tensor) -> Tensor:
+    return (output - target).square().sum(-1)  # [time, batch]
+
+
+for _ in range(10):
+    for segment in tt.Truncated(20).segments(layer, batch, squared_error):
         optimizer.step()  # .grad holds the gradient of this segment's summed loss
         optimizer.zero_grad()
-    steps.append(segment.carry["steps"])
+        if segment.stop == len(x):
+            counts.append(segment.carry["steps"])
 
 found = layer.cell.decay.detach()
 torch.testing.assert_close(found, truth, atol=0.01, rtol=0)
-assert all((count == 400).all() for count in steps)  # the state travelled through all segments
+assert all((count == 400).all() for count in counts)  # the state travelled through all segments
 print(f"rates of forgetting found: {found[0]:.3f} and {found[1]:.3f}; sought: {truth[0]:.3f} and {truth[1]:.3f}")
