@@ -10,7 +10,7 @@ import torch
 
 from .._errors import DataError, ShapeError
 from .._state import detach
-from ..data import Scaler, Series, SeriesData, SeriesLayout, read_series, shifted
+from ..data import Scaler, Series, SeriesData, SeriesLayout, read_series, read_sound, shifted
 from .configuration import SeriesTask
 from .forecast import Forecast, SeriesForecast
 from .paths import sample_paths
@@ -44,7 +44,10 @@ class SeriesRun(Run):
 
     def read(self, source: Any = None) -> SeriesData:
         """Read a CSV, Parquet or frame with the columns and rules of the training data."""
-        return read_series(self.source.verified() if source is None else source, layout=self.layout)
+        path = self.source.verified() if source is None else source
+        if self.layout.shape == "sound":
+            return read_sound(path, encoding="real", sample_rate=self.layout.sample_rate).series()
+        return read_series(path, layout=self.layout)
 
     def scaler_of(self, series: Series) -> Scaler:
         """The scaler of training; a series not met there is scaled by its own history."""
@@ -75,7 +78,7 @@ class SeriesRun(Run):
         if lookback < 1:
             raise DataError(f"series {series.name!r} has no row before the forecast: at least one is needed")
         scaler = self.scaler_of(series)
-        values = scaler.transform(series.name, series.observed)
+        values = scaler.view(series.name, series.observed)
         observed = np.stack([values[origin - lookback : origin] for origin in origins], 1)
         ahead = np.stack([known[origin - lookback : origin + horizon] for origin in origins], 1)
         paths = sample_paths(self.model, observed, ahead, samples, seed, progress)
@@ -143,7 +146,7 @@ class SeriesRun(Run):
         """
         targets = len(self.layout.columns.targets)
         scaler = self.scaler_of(series)
-        pair = shifted(scaler.transform(series.name, series.observed), series.known)
+        pair = shifted(scaler.view(series.name, series.observed), series.known)
         scale = np.log(scaler.scale(series.name)[:targets]).sum()
         state, parts = None, []
         self.model.eval()

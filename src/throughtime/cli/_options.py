@@ -58,7 +58,7 @@ Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, 
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of every random draw.", show_default=True)]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run.", show_default=False)]
 File = Annotated[Path, typer.Argument(help="CSV, Parquet, text, a folder of text, WAV or FLAC.", show_default=False)]
-PictureFolder = Annotated[Path | None, typer.Option("--out", help="Folder for a picture; none is drawn without.")]
+PictureFolder = Annotated[Path, typer.Option("--out", help="Folder for the picture.")]
 OptionalFile = Annotated[
     Path | None,
     typer.Argument(metavar="[FILE]", help="Data to use; the file it was trained on by default.", show_default=False),
@@ -66,6 +66,7 @@ OptionalFile = Annotated[
 Samples = Annotated[int, typer.Option(min=2, help="How many futures to sample.")]
 Horizon = Annotated[int | None, typer.Option(min=1, help="Steps to forecast; by default the ones trained for.")]
 Time = Annotated[str | None, typer.Option(help="The time column; found by itself if not named.")]
+TimeFormat = Annotated[str | None, typer.Option(help="How times are written, such as %d/%m/%Y, where it is unclear.")]
 Target = Annotated[list[str] | None, typer.Option(help="Column(s) to forecast; all numeric ones by default.")]
 Past = Annotated[list[str] | None, typer.Option(help="Column(s) observed together with the targets.")]
 Future = Annotated[list[str] | None, typer.Option(help="Column(s) known in advance.")]

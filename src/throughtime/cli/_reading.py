@@ -13,6 +13,7 @@ def read(
     file: Path,
     *,
     time: str | None = None,
+    time_format: str | None = None,
     target: list[str] | None = None,
     past: list[str] | None = None,
     future: list[str] | None = None,
@@ -23,8 +24,8 @@ def read(
     encoding: str = "mu-law",
 ) -> SeriesData | TextData | SoundData:
     """Read a file as what its name and contents say it is."""
-    options_of_series = {"time": time, "target": target, "past": past, "future": future, "id": id_, "fill": fill,
-                         "calendar": None if calendar == "auto" else calendar}  # fmt: skip
+    options_of_series = {"time": time, "time_format": time_format, "target": target, "past": past, "future": future,
+                         "id": id_, "fill": fill, "calendar": None if calendar == "auto" else calendar}  # fmt: skip
     with working(f"reading {file}"):
         kind = kind_of(file)
         refuse(file, kind, "series", **options_of_series)
@@ -34,7 +35,7 @@ def read(
             case "series":
                 return read_series(
                     file, time=time, targets=columns(target) or None, past=columns(past), future=columns(future),
-                    id=id_, fill=fill, calendar=calendar,
+                    id=id_, fill=fill, calendar=calendar, time_format=time_format,
                 )  # fmt: skip
             case "text":
                 return read_text(file, unit=unit)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from .._files import making, replacing
 from . import _options as options
 from ._console import out, print_json, say
@@ -11,6 +13,7 @@ from ._reading import read
 def describe(
     file: options.File,
     time: options.Time = None,
+    time_format: options.TimeFormat = None,
     target: options.Target = None,
     past: options.Past = None,
     future: options.Future = None,
@@ -19,7 +22,7 @@ def describe(
     calendar: options.Calendar = "auto",
     unit: options.Unit = "character",
     encoding: options.Encoding = "mu-law",
-    out_folder: options.PictureFolder = None,
+    out_folder: options.PictureFolder = Path(),
     json: options.Json = False,
 ) -> None:
     """Tell what a file holds: rows, gaps, range, trend, seasonality and period, or the symbols of a text.
@@ -31,18 +34,15 @@ def describe(
       throughtime describe book.txt --unit byte
     """
     data = read(
-        file, time=time, target=target, past=past, future=future, id_=id_, fill=fill, calendar=calendar,
-        unit=unit, encoding=encoding,
+        file, time=time, time_format=time_format, target=target, past=past, future=future, id_=id_, fill=fill,
+        calendar=calendar, unit=unit, encoding=encoding,
     )  # fmt: skip
     description = data.describe()
-    picture = None
-    if out_folder is not None:
-        picture = out_folder / f"{file.stem}-description.png"
-        with making(out_folder), replacing(picture) as temporary:
-            description.plot().savefig(temporary, format="png")
+    picture = out_folder / f"{file.stem}-description.png"
+    with making(out_folder), replacing(picture) as temporary:
+        description.plot().savefig(temporary, format="png")
     if json:
-        print_json(description.to_dict() | {"picture": None if picture is None else str(picture)})
+        print_json(description.to_dict() | {"picture": str(picture)})
     else:
         out.print(description.table())
-        if picture is not None:
-            say(f"picture: {picture}")
+        say(f"picture: {picture}")

@@ -11,7 +11,7 @@ import typer
 from .._errors import ConfigurationError, UnsupportedError
 from .._files import replacing
 from ..artifacts import SymbolRun, load
-from ..data import write_sound
+from ..data import mu_law_encode, write_sound
 from ..models import Decoding
 from . import _options as options
 from ._console import print_json, progress, say
@@ -63,8 +63,8 @@ def generate(
 def _prompt(trained: SymbolRun, prompt: str | None) -> np.ndarray | None:
     if trained.vocabulary is None:
         if prompt is not None:
-            raise ConfigurationError("--prompt is for text; a model of sound starts from its own beginning")
-        return None
+            raise ConfigurationError("--prompt is for text; a model of sound starts from silence")
+        return mu_law_encode(np.zeros(1))
     if prompt is None:
         return trained.vocabulary.encode("\n") if "\n" in trained.vocabulary.symbols else None
     return trained.vocabulary.encode(prompt)

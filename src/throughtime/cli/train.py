@@ -12,7 +12,7 @@ from ..artifacts import load
 from ..data import kind_of
 from ..training import Training, prepare, resume
 from . import _options as options
-from ._console import out, print_json, working
+from ._console import complain, out, print_json, working
 from ._reading import read
 from ._training import TrainingProgress, closing, summary
 
@@ -46,6 +46,7 @@ def train(
     horizon: options.Horizon = None,
     lookback: options.Lookback = None,
     time: options.Time = None,
+    time_format: options.TimeFormat = None,
     target: options.Target = None,
     past: options.Past = None,
     future: options.Future = None,
@@ -77,8 +78,8 @@ def train(
     else:
         options.refuse(file, kind_of(file), "series", horizon=horizon, lookback=lookback, head=head)
         options.refuse(file, kind_of(file), "text or sound", steps=steps)
-        data = read(file, time=time, target=target, past=past, future=future, id_=id_, fill=fill, calendar=calendar,
-                    unit=unit, encoding=encoding)  # fmt: skip
+        data = read(file, time=time, time_format=time_format, target=target, past=past, future=future, id_=id_,
+                    fill=fill, calendar=calendar, unit=unit, encoding=encoding)  # fmt: skip
         chosen = options.set_options
         budget = None if time_budget is None else options.seconds(time_budget)
         training = prepare(
@@ -117,7 +118,11 @@ def _run(training: Training, device: str, json: bool) -> None:
         out.print(summary(training))
     with TrainingProgress(training) as bar:
         training.observers = [bar]
-        reason = training.fit()
+        try:
+            reason = training.fit()
+        except KeyboardInterrupt:
+            complain(f"interrupted; go on with: throughtime train --resume {training.run.folder}")
+            raise typer.Exit(INTERRUPTED) from None
     if json:
         print_json(closing(training, reason))
     else:

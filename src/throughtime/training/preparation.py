@@ -41,6 +41,8 @@ def prepare(
         ConfigurationError: for a setting unknown or out of range.
         DataError: where there is too little data for the task.
     """
+    if isinstance(data, SoundData) and data.encoding == "real":
+        data = data.series()
     try:
         middle = recurrent_defaults(data, **recurrent or {})
         if isinstance(data, SeriesData):

@@ -38,8 +38,9 @@ class SeriesLayout:
         frequency: of the times.
         fill: how gaps and missing values are mended; None refuses them.
         calendar: the cycles computed.
-        shape: "wide" (a column a variable), "long" (many series below each other) or "rows" (a series a row).
+        shape: "wide" (a column a variable), "long" (many series below each other), "rows" (a series a row) or "sound".
         time_format: how times are written.
+        sample_rate: of sound, in Hz.
     """
 
     columns: Columns
@@ -48,6 +49,7 @@ class SeriesLayout:
     calendar: tuple[str, ...]
     shape: str
     time_format: str | None
+    sample_rate: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -65,4 +67,5 @@ class SeriesLayout:
             tuple(record["calendar"]),
             record["shape"],
             record["time_format"],
+            record.get("sample_rate"),
         )

@@ -12,6 +12,9 @@ from ..._errors import ConfigurationError, DataError, UnsupportedError
 from ..._files import replacing
 from ..files.source import Source, checked, files_of
 from ..files.workspace import Growing, folder_for
+from ..series.frequency import Frequency
+from ..series.layout import Columns, SeriesLayout
+from ..series.series import Series, SeriesData
 from .description import SoundDescription, describe_sound
 
 LEVELS = 256
@@ -46,6 +49,15 @@ class SoundData:
         if self.encoding != "mu-law":
             raise UnsupportedError("sound read as real values has no tokens: read it with encoding='mu-law'")
         return self.samples
+
+    def series(self) -> SeriesData:
+        """The recording as one series of its amplitude, float64 [time, 1], for models of values; rows are counted."""
+        values = self.samples if self.encoding == "real" else mu_law_decode(self.samples)
+        rows = len(values)
+        one = Series("", np.arange(rows), np.asarray(values, np.float64)[:, None], np.zeros((rows, 0)))
+        columns = Columns(time=None, id=None, targets=("amplitude",))
+        layout = SeriesLayout(columns, Frequency("count", 1), None, (), "sound", None, self.sample_rate)
+        return SeriesData((one,), layout, self.source)
 
     def describe(self) -> SoundDescription:
         """What was read, in figures and a picture."""
