@@ -33,7 +33,7 @@ for command in (describe, train, forecast, generate, score, evaluate, info, doct
     app.command()(command)
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool | None) -> None:
     if wanted:
         out.print(f"throughtime {__version__}", highlight=False)
         raise typer.Exit
@@ -42,8 +42,8 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
-    ] = False,
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = None,
 ) -> None:
     """Options of the program itself."""
 

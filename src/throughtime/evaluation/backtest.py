@@ -124,6 +124,19 @@ def backtest(
 
     Raises:
         DataError: if the test part of every series is shorter than the horizon.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import polars as pl
+        >>> from throughtime import prepare, read_series
+        >>> data = read_series(pl.DataFrame({"load": np.sin(np.arange(200) / 2)}))
+        >>> small = {"task": {"horizon": 4}, "recurrent": {"hidden_size": 8}, "training": {"epochs": 1}}
+        >>> training = prepare(data, Path(tempfile.mkdtemp()) / "run", **small)
+        >>> _ = training.fit()
+        >>> found = backtest(training.run, data, samples=10)
+        >>> found.origins, sorted(found.baselines)
+        (37, ['drift', 'naive', 'seasonal_naive'])
     """
     horizon = run.task.horizon if horizon is None else horizon
     bounds = [run.task.split.bounds(len(series.observed)) for series in data.series]

@@ -74,6 +74,18 @@ def likelihood(
     """Score the test part of `data`, by the run's own split.
 
     The part is read as parallel streams, each warmed up on the symbols before it, which are not counted.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from throughtime import prepare, read_text
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "vowels.txt").write_text("aeiou " * 200)
+        >>> small = {"recurrent": {"hidden_size": 8}, "training": {"epochs": 1}, "task": {"steps": 16}}
+        >>> training = prepare(read_text(folder / "vowels.txt"), folder / "run", **small)
+        >>> _ = training.fit()
+        >>> likelihood(training.run, training.run.read()).symbols
+        120
     """
     train_end, start, end = run.task.split.bounds(len(data.tokens))
     nats = _nats(run, data.tokens, start, end, progress)

@@ -49,6 +49,7 @@ class CategoricalHead(Head):
     """One of `size` symbols; targets are indices [time, batch].
 
     Example:
+        >>> import torch
         >>> CategoricalHead(8, 5)(torch.zeros(3, 2, 8)).log_prob(torch.zeros(3, 2)).shape
         torch.Size([3, 2])
     """
@@ -89,6 +90,7 @@ class StudentTHead(Head):
     The degrees of freedom are learned and stay above 2, so that the variance exists. Targets [time, batch, size].
 
     Example:
+        >>> import torch
         >>> StudentTHead(8, 1)(torch.zeros(3, 2, 8)).log_prob(torch.zeros(3, 2, 1)).shape
         torch.Size([3, 2])
     """

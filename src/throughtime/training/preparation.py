@@ -40,6 +40,16 @@ def prepare(
     Raises:
         ConfigurationError: for a setting unknown or out of range.
         DataError: where there is too little data for the task.
+
+    Example:
+        >>> import tempfile
+        >>> from throughtime.data import read_text
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "vowels.txt").write_text("aeiou " * 200)
+        >>> small = {"recurrent": {"hidden_size": 8}, "training": {"epochs": 1}, "task": {"steps": 16}}
+        >>> training = prepare(read_text(folder / "vowels.txt"), folder / "run", **small)
+        >>> training.fit(), sorted(path.name for path in (folder / "run").iterdir())[:2]
+        ('epochs', ['checkpoint.safetensors', 'config.json'])
     """
     if isinstance(data, SoundData) and data.encoding == "real":
         data = data.series()
@@ -65,6 +75,18 @@ def resume(run: Run, **changes: Any) -> Training:
 
     Raises:
         ArtifactError: if its data is gone or has changed, or its checkpoint is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> from throughtime.artifacts import load
+        >>> from throughtime.data import read_text
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "vowels.txt").write_text("aeiou " * 200)
+        >>> small = {"recurrent": {"hidden_size": 8}, "training": {"epochs": 1}, "task": {"steps": 16}}
+        >>> _ = prepare(read_text(folder / "vowels.txt"), folder / "run", **small).fit()
+        >>> further = resume(load(folder / "run", weights=False), epochs=2)
+        >>> further.position.epoch, further.fit(), further.position.epoch
+        (1, 'epochs', 2)
     """
     settings = run.configuration.training.model_copy(update=changes)
     run.configuration = run.configuration.model_copy(update={"training": settings})

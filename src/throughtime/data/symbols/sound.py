@@ -106,6 +106,13 @@ def read_sound(
     Raises:
         DataError: where a file is no sound, is empty, or has another sample rate than expected.
         ConfigurationError: where soundfile is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "tone.wav"
+        >>> write_sound(file, mu_law_encode(np.sin(np.arange(800))), sample_rate=8000)
+        >>> read_sound(file).tokens.shape
+        (800,)
     """
     if encoding not in ("mu-law", "real"):
         raise ConfigurationError(f"encoding={encoding!r}: expected 'mu-law' or 'real'")
