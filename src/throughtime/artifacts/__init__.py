@@ -13,5 +13,6 @@ from .forecast import SeriesForecast as SeriesForecast
 from .loading import load as load
 from .run import Run as Run
 from .series import SeriesRun as SeriesRun
+from .series import called as called
 from .surprise import Surprise as Surprise
 from .symbols import SymbolRun as SymbolRun

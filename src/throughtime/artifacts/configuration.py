@@ -28,11 +28,12 @@ class _Strict(BaseModel):
 
 
 class SeriesTask(_Strict):
-    """Forecasting: `lookback` rows are read before `horizon` rows are predicted."""
+    """Forecasting: `lookback` rows are read before `horizon` rows are predicted; a season has `period` rows."""
 
     kind: Literal["series"] = "series"
     horizon: PositiveInt
     lookback: PositiveInt
+    period: PositiveInt = 1
     batch_size: PositiveInt = 32
     windows: PositiveInt = 2048
     split: Split = Split()

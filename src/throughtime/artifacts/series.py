@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._errors import DataError, ShapeError
+from .._errors import ConfigurationError, DataError, ShapeError
 from .._state import detach
 from ..data import Scaler, Series, SeriesData, SeriesLayout, read_series, read_sound, shifted
 from .configuration import SeriesTask
@@ -18,6 +18,11 @@ from .run import Run
 from .surprise import Surprise
 
 _STEPS_AT_ONCE = 4096
+
+
+def called(series: Series) -> str:
+    """What an error calls a series; one that is alone in its file has no name."""
+    return f"series {series.name!r}" if series.name else "the series"
 
 
 class SeriesRun(Run):
@@ -76,7 +81,7 @@ class SeriesRun(Run):
         """
         lookback = min(self.task.lookback, int(origins.min()))
         if lookback < 1:
-            raise DataError(f"series {series.name!r} has no row before the forecast: at least one is needed")
+            raise DataError(f"{called(series)} has no row before the forecast: at least one is needed")
         scaler = self.scaler_of(series)
         values = scaler.view(series.name, series.observed)
         observed = np.stack([values[origin - lookback : origin] for origin in origins], 1)
@@ -108,10 +113,13 @@ class SeriesRun(Run):
 
         Raises:
             DataError: if a series is too short, or future covariates do not cover the horizon.
+            ConfigurationError: if future covariates are given to a model that reads none.
         """
         steps = self.task.horizon if horizon is None else horizon
         if steps < 1:
             raise ShapeError(f"horizon {steps}: at least one step must be forecast")
+        if future is not None and not self.layout.columns.future:
+            raise ConfigurationError("--future is given, but the model reads no columns of the future: leave it out")
         done = []
         for index, series in enumerate(data.series):
             done.append(self._forecast_one(data, series, steps, future, hold_out, samples, seed))
@@ -125,7 +133,7 @@ class SeriesRun(Run):
         end = len(series.observed)
         if hold_out:
             if end <= horizon:
-                raise DataError(f"series {series.name!r} has {end} rows: holding out {horizon} leaves none to read")
+                raise DataError(f"{called(series)} has {end} rows: holding out {horizon} leaves none to read")
             origin, known, times = end - horizon, series.known, series.times[-horizon:]
             truth = series.observed[-horizon:, :targets]
         else:
@@ -144,6 +152,8 @@ class SeriesRun(Run):
 
         The state travels through the whole series; only targets count, not past covariates.
         """
+        if len(series) < 2:
+            raise DataError(f"{called(series)} has {len(series)} row: the first surprise is that of the second row")
         targets = len(self.layout.columns.targets)
         scaler = self.scaler_of(series)
         pair = shifted(scaler.view(series.name, series.observed), series.known)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -39,18 +41,28 @@ def progress(what: str) -> Iterator[Callable[[float], None]]:
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """One object on standard output; what is no number in JSON becomes null."""
-    sys.stdout.write(json.dumps(_finite(content), ensure_ascii=False, indent=2) + "\n")
+    """One object on standard output; what is no number in JSON becomes null, and times are written as in ISO 8601."""
+    sys.stdout.write(json.dumps(_plain(content), ensure_ascii=False, indent=2) + "\n")
 
 
-def _finite(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [_plain(item) for item in value]
     return value
+
+
+@contextmanager
+def remarks() -> Iterator[None]:
+    """Warnings come out as one line each on standard error."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: err.print(f"note: {message}", soft_wrap=True)
+        yield
 
 
 def complain(message: str) -> None:

@@ -93,6 +93,7 @@ LearningRate = Annotated[float | None, typer.Option(help="Step size at its highe
 Schedule = Annotated[str | None, typer.Option(help="How the step size falls: cosine, linear or constant.")]
 Clip = Annotated[float | None, typer.Option(help="Largest norm of the gradient; the unclipped one is recorded.")]
 Precision = Annotated[str | None, typer.Option(help="float32 or bfloat16 (autocast).")]
+Period = Annotated[int | None, typer.Option(min=1, help="Rows of a season; found by itself if not given.")]
 Lookback = Annotated[int | None, typer.Option(min=1, help="Rows read before a forecast.")]
 
 
@@ -115,6 +116,9 @@ def device(name: str) -> torch.device:
     """The device of that name, if it is there."""
     try:
         found = torch.device(name)
+    except RuntimeError:
+        raise ConfigurationError(f"device {name!r} is not known: expected cpu, cuda, cuda:1 or the like") from None
+    try:
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError) as error:
         raise ConfigurationError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None

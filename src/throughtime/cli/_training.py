@@ -10,14 +10,14 @@ from rich.table import Table
 
 from ..artifacts import SeriesRun
 from ..training import Training
-from ._console import err, say
+from ._console import err, out, say
 
 
 class TrainingProgress:
-    """A bar that shows the loss, steps a second and the time left; an observer of training."""
+    """What is trained, and a bar with the loss, steps a second and the time left; an observer of training."""
 
-    def __init__(self, training: Training) -> None:
-        self.training = training
+    def __init__(self, training: Training, announced: bool = True) -> None:
+        self.training, self.announced = training, announced
         columns = (
             BarColumn(bar_width=12),
             TextColumn("{task.percentage:>3.0f}%"),
@@ -31,14 +31,17 @@ class TrainingProgress:
         self._validation = ""
 
     def __enter__(self) -> TrainingProgress:
-        self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
     def __call__(self, event: str, record: Mapping[str, Any]) -> None:
-        if event == "step":
+        if event == "begin":
+            if self.announced:
+                out.print(summary(self.training))
+            self._bar.start()
+        elif event == "step":
             fresh = not self._speed
             self._loss = record["loss"] if fresh else 0.95 * self._loss + 0.05 * record["loss"]
             speed = 1 / max(record["seconds"], 1e-9)

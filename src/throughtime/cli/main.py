@@ -10,7 +10,7 @@ import typer
 
 from .._errors import ThroughtimeError
 from .._version import __version__
-from ._console import complain, out
+from ._console import complain, out, remarks
 from .demo import demo
 from .describe import describe
 from .doctor import doctor
@@ -56,7 +56,8 @@ def main(arguments: list[str] | None = None) -> Any:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code is returned. Faults of the input are one line on standard error."""
     try:
-        return app(args=arguments, standalone_mode=False) or 0
+        with remarks():
+            return app(args=arguments, standalone_mode=False) or 0
     except ThroughtimeError as error:
         complain(str(error))
     except (OSError, MemoryError, RuntimeError) as error:

@@ -12,9 +12,9 @@ from ..artifacts import load
 from ..data import kind_of
 from ..training import Training, prepare, resume
 from . import _options as options
-from ._console import complain, out, print_json, working
+from ._console import complain, print_json, working
 from ._reading import read
-from ._training import TrainingProgress, closing, summary
+from ._training import TrainingProgress, closing
 
 INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C ended."""
@@ -45,6 +45,7 @@ def train(
     precision: options.Precision = None,
     horizon: options.Horizon = None,
     lookback: options.Lookback = None,
+    period: options.Period = None,
     time: options.Time = None,
     time_format: options.TimeFormat = None,
     target: options.Target = None,
@@ -76,7 +77,7 @@ def train(
     elif file is None:
         raise ConfigurationError("name a FILE to train on, or a run to go on with: --resume RUN")
     else:
-        options.refuse(file, kind_of(file), "series", horizon=horizon, lookback=lookback, head=head)
+        options.refuse(file, kind_of(file), "series", horizon=horizon, lookback=lookback, period=period, head=head)
         options.refuse(file, kind_of(file), "text or sound", steps=steps)
         data = read(file, time=time, time_format=time_format, target=target, past=past, future=future, id_=id_,
                     fill=fill, calendar=calendar, unit=unit, encoding=encoding)  # fmt: skip
@@ -85,7 +86,7 @@ def train(
         training = prepare(
             data,
             options.new_folder(out_folder, file, cell),
-            task=chosen(horizon=horizon, lookback=lookback, batch_size=batch_size, steps=steps),
+            task=chosen(horizon=horizon, lookback=lookback, period=period, batch_size=batch_size, steps=steps),
             recurrent=chosen(cell=cell, hidden_size=hidden_size, num_layers=layers, dropout=dropout),
             training=chosen(strategy=strategy, epochs=epochs, patience=patience, precision=precision, seed=seed,
                             time_budget=budget),
@@ -114,9 +115,7 @@ def _resumed(
 
 def _run(training: Training, device: str, json: bool) -> None:
     training.to(options.device(device))
-    if not json:
-        out.print(summary(training))
-    with TrainingProgress(training) as bar:
+    with TrainingProgress(training, announced=not json) as bar:
         training.observers = [bar]
         try:
             reason = training.fit()

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from .._errors import ThroughtimeError
+from .._errors import ArtifactError, ThroughtimeError
 from .._files import making, remove_leftovers, replacing
 from .._state import map_state
 from .._types import Batch, Observer, State
@@ -39,7 +39,7 @@ class Training:
     Args:
         run: the run; its weights end as those with the lowest validation loss.
         training, validation: the batches of each part.
-        observers: are told of every `step`, `validation` and `end`.
+        observers: are told of the `begin`, every `step` and `validation`, and the `end`.
     """
 
     run: Run
@@ -69,6 +69,8 @@ class Training:
         Raises:
             ArtifactError: if it is missing, damaged, or belongs to another model or optimiser.
         """
+        if not self._file(store.CHECKPOINT).exists():
+            raise ArtifactError(f"{self.run.folder} has no {store.CHECKPOINT}: it cannot go on; train anew")
         carry, self.position = checkpoint.restore(self._file(store.CHECKPOINT), self.model, self.optimizer)
         self.carry = map_state(lambda tensor: tensor.to(self.device), carry)
         remove_leftovers(self.run.folder)
@@ -83,6 +85,7 @@ class Training:
             if self.position == Position():
                 self._save()
             self.run.create()
+        self._tell("begin", {"step": self.position.step})
         with interruptible() as asked:
             reason = self._epochs(asked)
         self._save()

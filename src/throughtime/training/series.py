@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from .._errors import DataError
 from .._version import __version__
-from ..artifacts import RunConfiguration, SeriesRun, SeriesTask, TrainingSettings
+from ..artifacts import RunConfiguration, SeriesRun, SeriesTask, TrainingSettings, called
 from ..data import Repeated, Scaler, SeriesData, Split, Windows, shifted
 from ..models import RecurrentConfiguration, ValueModelConfiguration
 from .loop import Training
@@ -21,14 +21,21 @@ _BATCHES_OF_AN_EPOCH = 32
 
 
 def series_task(
-    data: SeriesData, horizon: int | None = None, lookback: int | None = None, **settings: Any
+    data: SeriesData,
+    horizon: int | None = None,
+    lookback: int | None = None,
+    period: int | None = None,
+    **settings: Any,
 ) -> SeriesTask:
-    """Sizes that suit the data: a season ahead, from at least two seasons before, within what there is.
+    """Sizes that suit the data: a season ahead, from three seasons before, within what there is.
+
+    The season is the calendar's; where times tell of none, the one found in the values.
 
     Raises:
         DataError: if the shortest series cannot hold one window in its training part and one horizon in the others.
     """
-    period = data.frequency.period
+    if period is None:
+        period = data.frequency.period if data.frequency.period > 1 else data.describe().period or 1
     split = settings.pop("split", Split())
     shortest = min(data.series, key=lambda series: len(series.observed))
     rows = len(shortest.observed)
@@ -39,7 +46,7 @@ def series_task(
     for part, length in parts.items():
         if length < horizon + (part == "training"):
             raise DataError(
-                f"horizon {horizon} does not fit series {shortest.name!r}: of its {rows} rows the {part} part has "
+                f"horizon {horizon} does not fit {called(shortest)}: of its {rows} rows the {part} part has "
                 f"{length}; a shorter --horizon or more data is needed"
             )
     room = train_end - horizon - 1
@@ -48,10 +55,10 @@ def series_task(
     lookback = min(max(seasons * period, 2 * horizon, 24), max(1, room)) if lookback is None else lookback
     if lookback > train_end - horizon:
         raise DataError(
-            f"lookback {lookback} and horizon {horizon} do not fit the training part of series {shortest.name!r}, "
+            f"lookback {lookback} and horizon {horizon} do not fit the training part of {called(shortest)}, "
             f"{train_end} of {rows} rows: shorten either"
         )
-    return SeriesTask(horizon=horizon, lookback=lookback, split=split, **settings)
+    return SeriesTask(horizon=horizon, lookback=lookback, period=period, split=split, **settings)
 
 
 def prepare_series(
@@ -60,21 +67,21 @@ def prepare_series(
     task: SeriesTask,
     recurrent: RecurrentConfiguration,
     training: TrainingSettings,
-    head: Literal["normal", "student_t"] = "student_t",
+    **model: Any,
 ) -> Training:
     """A run over `data` in `folder`, not yet trained. Scaling is fitted on the training part alone."""
     ends = {series.name: task.split.bounds(len(series.observed)) for series in data.series}
     scaler = Scaler.fit({series.name: series.observed[: ends[series.name][0]] for series in data.series})
     columns = data.columns
-    model = ValueModelConfiguration(
+    values = ValueModelConfiguration(
         observed=len(columns.targets) + len(columns.past),
         known=data.series[0].known.shape[1],
-        lags=seasonal_lags(data.frequency.period, task.lookback),
-        head=head,
+        lags=seasonal_lags(task.period, task.lookback),
         recurrent=recurrent,
+        **model,
     )
     torch.manual_seed(training.seed)
-    configuration = RunConfiguration(throughtime=__version__, model=model, task=task, training=training)
+    configuration = RunConfiguration(throughtime=__version__, model=values, task=task, training=training)
     contents = {
         "layout": data.layout.to_dict(),
         "scaler": scaler.to_dict(),

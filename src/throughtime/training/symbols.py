@@ -36,14 +36,14 @@ def prepare_symbols(
     task: SymbolTask,
     recurrent: RecurrentConfiguration,
     training: TrainingSettings,
-    embedding_size: int = 64,
+    **model: Any,
 ) -> Training:
     """A run over `data` in `folder`, not yet trained."""
     text = isinstance(data, TextData)
     size = len(data.vocabulary) if text else 256
-    model = SymbolModelConfiguration(vocabulary=size, embedding_size=embedding_size, recurrent=recurrent)
+    symbols = SymbolModelConfiguration(vocabulary=size, recurrent=recurrent, **model)
     torch.manual_seed(training.seed)
-    configuration = RunConfiguration(throughtime=__version__, model=model, task=task, training=training)
+    configuration = RunConfiguration(throughtime=__version__, model=symbols, task=task, training=training)
     contents = {
         **({"vocabulary": data.vocabulary.to_dict()} if text else {"sample_rate": data.sample_rate}),
         "source": None if data.source is None else data.source.to_dict(),
