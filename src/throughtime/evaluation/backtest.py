@@ -145,7 +145,7 @@ def backtest(
         longest = max(end - start for _, start, end in bounds)
         raise DataError(f"the test part has {longest} rows, the horizon is {horizon}: nothing to compare; shorten it")
     stride = max(1, -(-sum(possible) // _MOST_ORIGINS)) if stride is None else stride
-    period = data.frequency.period
+    period = run.task.period
     gathered: dict[str, list[_Outcome]] = {}
     done = 0
     for series, (train_end, start, _), count in zip(data.series, bounds, possible, strict=True):
