@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -38,6 +39,9 @@ def write_record(record: Record, path: Path) -> None:
         if suffix == ".csv":
             record.frame().write_csv(temporary)
         elif suffix == ".parquet":
-            record.frame().write_parquet(temporary)
+            # Through memory, so that a full disk is told of as such and not as a fault of the format.
+            table = BytesIO()
+            record.frame().write_parquet(table)
+            temporary.write_bytes(table.getbuffer())
         else:
             record.plot().savefig(temporary, format="png")
