@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -149,10 +150,14 @@ def write_sound(path: str | Path, levels: np.ndarray, sample_rate: int) -> None:
     """Write µ-law levels as sound of 16 bits, in the format that the suffix of `path` names."""
     soundfile = _soundfile()
     path = Path(path)
-    if path.suffix[1:].upper() not in soundfile.available_formats():
+    format = path.suffix[1:].upper()
+    if format not in soundfile.available_formats():
         raise ConfigurationError(f"{path}: {path.suffix or 'no suffix'} names no format of sound; write .wav or .flac")
+    # Through memory, so that a full disk is told of as such.
+    encoded = BytesIO()
+    soundfile.write(encoded, mu_law_decode(levels), sample_rate, format=format, subtype="PCM_16")
     with replacing(path) as temporary:
-        soundfile.write(temporary, mu_law_decode(levels), sample_rate, subtype="PCM_16")
+        temporary.write_bytes(encoded.getbuffer())
 
 
 def _soundfile() -> Any:
