@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.status import Status
 from rich.text import Text
+
+from ..data import visible
 
 # What is printed holds names from files: brackets and colons in them are text, never markup.
 out = Console(markup=False, emoji=False)
@@ -38,6 +41,15 @@ def progress(what: str) -> Iterator[Callable[[float], None]]:
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(what, total=1.0)
         yield lambda share: bar.update(task, completed=share)
+
+
+def cell(value: Any) -> str:
+    """A value in a table: figures short, midnight left out, white space to be seen."""
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, (datetime, np.datetime64)):
+        return str(value).replace("T", " ").removesuffix(".000000").removesuffix(" 00:00:00")
+    return visible(value) if isinstance(value, str) else str(value)
 
 
 def print_json(content: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from .._errors import UnsupportedError
 from .._files import making
 from ..artifacts import Forecast, SeriesRun, load
 from . import _options as options
-from ._console import out, print_json, progress, say, working
+from ._console import cell, out, print_json, progress, say, working
 
 
 def forecast(
@@ -75,11 +75,11 @@ def _table(made: Forecast, most: int = 12) -> Table:
     for heading in ("time", "median", "80 % interval", *(["truth"] if one.truth is not None else [])):
         table.add_column(heading, justify="left" if heading == "time" else "right")
     for step, when in list(enumerate(one.times))[:most]:
-        truth = [] if one.truth is None else [f"{one.truth[step, 0]:.5g}"]
+        truth = [] if one.truth is None else [cell(float(one.truth[step, 0]))]
         table.add_row(
-            str(when).removesuffix(".000000").replace("T", " "),
-            f"{one.median[step, 0]:.5g}",
-            f"{lower[step, 0]:.5g} … {upper[step, 0]:.5g}",
+            cell(when),
+            cell(float(one.median[step, 0])),
+            f"{cell(float(lower[step, 0]))} … {cell(float(upper[step, 0]))}",
             *truth,
         )
     rows = len(one.times) * len(made.series) * len(made.targets)

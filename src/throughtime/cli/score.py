@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from ..artifacts import Surprise, load
 from . import _options as options
-from ._console import out, print_json, say, working
+from ._console import cell, out, print_json, say, working
 
 
 def score(
@@ -51,5 +52,5 @@ def _table(surprise: Surprise, top: int) -> Table:
     for name in rows.columns:
         table.add_column(name, justify="right" if name == "surprise" else "left")
     for row in rows.iter_rows():
-        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row))
+        table.add_row(*(Text(cell(value)) for value in row))
     return table

@@ -21,6 +21,7 @@ from .series.series import SeriesData as SeriesData
 from .split import Split as Split
 from .symbols.description import SoundDescription as SoundDescription
 from .symbols.description import TextDescription as TextDescription
+from .symbols.description import visible as visible
 from .symbols.sound import SoundData as SoundData
 from .symbols.sound import mu_law_decode as mu_law_decode
 from .symbols.sound import mu_law_encode as mu_law_encode

@@ -63,7 +63,7 @@ class Backtest:
     def table(self) -> Table:
         """Errors side by side; lower is better, coverage should be near its level."""
         table = Table(
-            title=f"test part: {self.origins} origins, {self.horizon} steps ahead each, every {self.stride} rows",
+            title=f"test part: {self.origins} forecasts, {self.horizon} steps ahead each, {self.stride} rows apart",
             caption="lower is better; coverage should be near the interval's own level",
         )
         table.add_column("")

@@ -39,8 +39,9 @@ def read_series(
     """Read series from a CSV or Parquet file, or from a pandas, polars or arrow frame.
 
     A file is wide (a column a variable), long (`unique_id, ds, y`: series below each other), or has a series a row.
-    Unsorted rows are sorted. Gaps, missing values, repeated times and cells that are no numbers are refused, unless
-    `fill` mends them; nothing is left out without a note in the description.
+    Unsorted rows are sorted, and rows that repeat another word for word read once. Gaps and missing values are refused
+    unless `fill` mends them; cells that are no numbers, infinities, and a time repeated with other values are always
+    refused. Nothing is left out without a note in the description.
 
     Args:
         source: a path or a frame.

@@ -71,7 +71,7 @@ class TextDescription:
             axes = figure.add_subplot()
             shares = [100 * count / self.symbols for _, count in top]
             axes.bar(range(len(top)), shares, width=0.8, color=_plotting.PALETTE["blue"])
-            axes.set_xticks(range(len(top)), [visible(symbol) for symbol, _ in top])
+            axes.set_xticks(range(len(top)), [visible(symbol).replace("$", r"\$") for symbol, _ in top])
             axes.grid(visible=False, axis="x")
             axes.set_ylim(bottom=0)
             axes.set_ylabel("share, %")
@@ -102,7 +102,7 @@ def visible(symbol: str) -> str:
     """A symbol as something that can be seen."""
     if len(symbol) == 1 and (symbol in _MARKS or unicodedata.category(symbol)[0] in "CZ"):
         return _MARKS.get(symbol, f"U+{ord(symbol):04X}")
-    return symbol.replace("$", r"\$") if symbol == "$" else symbol
+    return symbol
 
 
 @dataclass(frozen=True)
