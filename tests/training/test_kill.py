@@ -23,7 +23,7 @@ PROGRAM = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from throughtime.cli import main; main()"
 )
 OPTIONS = ["--model", "lstm", "--hidden-size", "8", "--layers", "2", "--dropout", "0.2", "--batch-size", "4"]
-OPTIONS += ["--steps", "16", "--epochs", "24", "--seed", "7"]
+OPTIONS += ["--steps", "16", "--epochs", "10", "--seed", "7"]
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_killed_ten_times_at_random_moments(book, whole, tmp_path, seed) -> None
 def test_ctrl_c_says_how_to_go_on(book, whole, tmp_path) -> None:
     run = tmp_path / "run"
     with training(book, *OPTIONS, "--out", run) as process:
-        wait_for_records(process, run, 30)
+        wait_for_records(process, run, 12)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
     assert process.returncode == 130
