@@ -139,7 +139,7 @@ class SeriesRun(Run):
         else:
             known = np.concatenate([series.known, data.known_after(series, future, horizon)])
             origin, times, truth = end, data.frequency.after(series.times, horizon), None
-        history = Series(series.name, series.times[:origin], series.observed[:origin], series.known[:origin])
+        history = series.before(origin)
         paths = self.paths_at(history, known, np.array([origin]), horizon, samples, seed)[:, :, 0]
         return SeriesForecast(series.name, history.times, history.observed[:, :targets], times, paths, truth)
 

@@ -11,6 +11,7 @@ import typer
 
 from .._errors import ConfigurationError
 from ..artifacts import store
+from ..data import Split
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -26,6 +27,17 @@ def seconds(text: str) -> float:
 def columns(given: list[str] | None) -> list[str]:
     """Names given in several options or one list with commas."""
     return [name.strip() for text in given or () for name in text.split(",") if name.strip()]
+
+
+def parts(text: str | None) -> Split | None:
+    """Fractions such as `0.8,0.1,0.1`: training, validation and test, in the order of time."""
+    if text is None:
+        return None
+    try:
+        train, validation, test = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigurationError(f"split {text!r}: expected three fractions with commas, such as 0.8,0.1,0.1") from None
+    return Split(train, validation, test)
 
 
 def given(context: typer.Context, *names: str) -> list[str]:
@@ -93,6 +105,10 @@ LearningRate = Annotated[float | None, typer.Option(help="Step size at its highe
 Schedule = Annotated[str | None, typer.Option(help="How the step size falls: cosine, linear or constant.")]
 Clip = Annotated[float | None, typer.Option(help="Largest norm of the gradient; the unclipped one is recorded.")]
 Precision = Annotated[str | None, typer.Option(help="float32 or bfloat16 (autocast).")]
+SplitParts = Annotated[
+    str | None,
+    typer.Option("--split", help="Train, validation and test fractions, as 0.7,0.1,0.2.", show_default=False),
+]
 Period = Annotated[int | None, typer.Option(min=1, help="Rows of a season; found by itself if not given.")]
 Lookback = Annotated[int | None, typer.Option(min=1, help="Rows read before a forecast.")]
 

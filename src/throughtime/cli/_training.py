@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,7 +60,7 @@ class TrainingProgress:
             return
         say(
             f"{position.step} steps in {position.elapsed:.0f} s, stopped by {reason}; "
-            f"best validation loss {position.best:.4f} nats a step"
+            + (f"best validation loss {position.best:.4f} nats a step" if position.best < math.inf else "not validated")
         )
         following = "forecast" if isinstance(self.training.run, SeriesRun) else "generate"
         say(f"saved to {folder}; next: throughtime evaluate {folder}, throughtime {following} {folder}")

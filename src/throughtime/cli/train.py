@@ -46,6 +46,7 @@ def train(
     horizon: options.Horizon = None,
     lookback: options.Lookback = None,
     period: options.Period = None,
+    split: options.SplitParts = None,
     time: options.Time = None,
     time_format: options.TimeFormat = None,
     target: options.Target = None,
@@ -86,7 +87,8 @@ def train(
         training = prepare(
             data,
             options.new_folder(out_folder, file, cell),
-            task=chosen(horizon=horizon, lookback=lookback, period=period, batch_size=batch_size, steps=steps),
+            task=chosen(split=options.parts(split), horizon=horizon, lookback=lookback, period=period,
+                        batch_size=batch_size, steps=steps),
             recurrent=chosen(cell=cell, hidden_size=hidden_size, num_layers=layers, dropout=dropout),
             training=chosen(strategy=strategy, epochs=epochs, patience=patience, precision=precision, seed=seed,
                             time_budget=budget),

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from .. import _plotting
+from .._errors import DataError
 from ..artifacts import SymbolRun
 from ..data import SoundData, TextData
 from .baselines import compressor, unigram
@@ -75,6 +76,9 @@ def likelihood(
 
     The part is read as parallel streams, each warmed up on the symbols before it, which are not counted.
 
+    Raises:
+        DataError: if the run has no test part.
+
     Example:
         >>> import tempfile
         >>> from pathlib import Path
@@ -88,6 +92,8 @@ def likelihood(
         120
     """
     train_end, start, end = run.task.split.bounds(len(data.tokens))
+    if start == end:
+        raise DataError(f"the run's split, {run.task.split.to_dict()}, has no test part: there is nothing to compare")
     nats = _nats(run, data.tokens, start, end, progress)
     unit = run.vocabulary.unit if run.vocabulary is not None else "sample"
     size = run.model.head.size

@@ -38,13 +38,13 @@ class Training:
 
     Args:
         run: the run; its weights end as those with the lowest validation loss.
-        training, validation: the batches of each part.
+        training, validation: the batches of each part; without a validation part the last weights are kept.
         observers: are told of the `begin`, every `step` and `validation`, and the `end`.
     """
 
     run: Run
     training: BatchSource
-    validation: BatchSource
+    validation: BatchSource | None
     observers: Iterable[Observer] = ()
     position: Position = field(default_factory=Position, init=False)
     carry: State = field(default=None, init=False)
@@ -170,15 +170,15 @@ class Training:
         return min(1.0, by_epochs if budget is None else max(by_epochs, self.position.elapsed / budget))
 
     @torch.no_grad()
-    def validation_loss(self) -> float:
-        """Nats a step and sequence over the validation part, the state carried as in training."""
+    def validation_loss(self, source: BatchSource) -> float:
+        """Nats a step and sequence over `source`, the state carried as in training."""
         self.model.eval()
         total, count, carry = 0.0, 0.0, None
         with self._precision():
-            for index, batch in enumerate(self.validation.batches(0)):
+            for index, batch in enumerate(source.batches(0)):
                 if index == _BATCHES_OF_VALIDATION:
                     break
-                carry = carry if self.validation.continues(index) else None
+                carry = carry if source.continues(index) else None
                 loss_sum, weights, carry = summed_loss(
                     self.model, batch.to(self.device), negative_log_likelihood, carry if streams(self.model) else None
                 )
@@ -186,7 +186,10 @@ class Training:
         return total / max(count, 1.0)
 
     def _validate(self) -> None:
-        loss = self.validation_loss()
+        if self.validation is None:
+            self.run.save_weights()
+            return
+        loss = self.validation_loss(self.validation)
         improved = loss < self.position.best
         if improved:
             self.position.best, self.position.stale = loss, 0

@@ -29,20 +29,19 @@ def series_task(
 ) -> SeriesTask:
     """Sizes that suit the data: a season ahead, from three seasons before, within what there is.
 
-    The season is the calendar's; where times tell of none, the one found in the values.
+    The season is the calendar's; where times tell of none, the one found in the values of the training part.
 
     Raises:
         DataError: if the shortest series cannot hold one window in its training part and one horizon in the others.
     """
-    if period is None:
-        period = data.frequency.period if data.frequency.period > 1 else data.describe().period or 1
     split = settings.pop("split", Split())
+    period = _season(data, split) if period is None else period
     shortest = min(data.series, key=lambda series: len(series.observed))
     rows = len(shortest.observed)
     train_end, validation_end, _ = split.bounds(rows)
-    parts = {"training": train_end, "validation": validation_end - train_end}
+    parts = {"training": train_end} | ({"validation": validation_end - train_end} if split.validation else {})
     if horizon is None:
-        horizon = max(1, min(period if period > 1 else _DEFAULT_HORIZON, validation_end - train_end, train_end // 3))
+        horizon = max(1, min(period if period > 1 else _DEFAULT_HORIZON, train_end // 3, *parts.values()))
     for part, length in parts.items():
         if length < horizon + (part == "training"):
             raise DataError(
@@ -59,6 +58,13 @@ def series_task(
             f"{train_end} of {rows} rows: shorten either"
         )
     return SeriesTask(horizon=horizon, lookback=lookback, period=period, split=split, **settings)
+
+
+def _season(data: SeriesData, split: Split) -> int:
+    if data.frequency.period > 1:
+        return data.frequency.period
+    learnt = tuple(series.before(split.bounds(len(series))[0]) for series in data.series)
+    return SeriesData(learnt, data.layout).describe().period or 1
 
 
 def prepare_series(
@@ -123,5 +129,5 @@ def _training(run: SeriesRun, data: SeriesData) -> Training:
     return Training(
         run,
         Repeated(learning, -(-_BATCHES_OF_AN_EPOCH // len(learning))),
-        windows(start=learnt, stop=chosen, per_epoch=_WINDOWS_OF_VALIDATION),
+        windows(start=learnt, stop=chosen, per_epoch=_WINDOWS_OF_VALIDATION) if task.split.validation else None,
     )

@@ -24,7 +24,7 @@ def symbol_task(data: TextData | SoundData, **settings: Any) -> SymbolTask:
     task = SymbolTask(**settings)
     total = len(data.tokens)
     train_end, validation_end, _ = task.split.bounds(total)
-    if min(train_end, validation_end - train_end) < 2:
+    if train_end < 2 or 0 < validation_end - train_end < 2:
         raise DataError(f"{total} symbols are too few: the training and validation parts need at least 2 each")
     fitting = max(1, min(task.batch_size, train_end // (4 * task.steps)))
     return task.model_copy(update={"batch_size": fitting})
@@ -63,8 +63,11 @@ def resume_symbols(run: SymbolRun, data: TextData | SoundData) -> Training:
 def _training(run: SymbolRun, data: TextData | SoundData) -> Training:
     task = run.task
     train_end, validation_end, _ = task.split.bounds(len(data.tokens))
-    parts = (data.tokens[:train_end], data.tokens[train_end:validation_end])
-    train, validation = (Streams(shifted(part), _fitting(task, len(part)), task.steps) for part in parts)
+    train, validation = (
+        Streams(shifted(part), _fitting(task, len(part)), task.steps) if len(part) else None
+        for part in (data.tokens[:train_end], data.tokens[train_end:validation_end])
+    )
+    assert train is not None
     return Training(run, train, validation)
 
 

@@ -37,6 +37,11 @@ class Series:
     def __len__(self) -> int:
         return len(self.times)
 
+    def before(self, row: int) -> Series:
+        """The same series as it stood before a row."""
+        mended = None if self.mended is None else self.mended[:row]
+        return Series(self.name, self.times[:row], self.observed[:row], self.known[:row], mended)
+
 
 @dataclass(frozen=True, eq=False)
 class SeriesData:
