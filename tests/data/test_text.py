@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from throughtime._errors import ConfigurationError, DataError
 from throughtime.data import Source, Vocabulary, read_text
-from throughtime.data.symbols import text as text_module
 from throughtime.data.files import workspace as workspace_module
+from throughtime.data.symbols import text as text_module
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 

@@ -14,6 +14,7 @@ import throughtime.training.loop as loop
 from throughtime import ArtifactError
 from throughtime._state import leaves
 from throughtime.artifacts import load, store
+from throughtime.data import Split, read_text
 from throughtime.training import Training, prepare, resume
 
 OPTIMIZERS = ("adamw", "sgd", "radam", "rmsprop", "rprop")
@@ -270,3 +271,19 @@ def test_a_run_that_cannot_begin_leaves_nothing(kinds, tmp_path, monkeypatch) ->
     with pytest.raises(StoppedError):
         kinds["symbols"](tmp_path / "runs" / "new").fit()
     assert not (tmp_path / "runs").exists()
+
+
+def test_without_a_validation_part_the_last_weights_are_kept(tmp_path: Path) -> None:
+    file = tmp_path / "vowels.txt"
+    file.write_text("aeiou " * 200)
+    small = {
+        "recurrent": {"hidden_size": 8},
+        "training": {"epochs": 2},
+        "task": {"steps": 16, "split": Split(0.9, 0, 0.1)},
+    }
+    training = prepare(read_text(file), tmp_path / "run", **small)
+    assert training.fit() == "epochs"
+    last = {name: value.clone() for name, value in training.model.state_dict().items()}
+    loaded = load(tmp_path / "run").model.state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in last.items())
+    assert not [record for record in training.run.metrics() if "validation_loss" in record]

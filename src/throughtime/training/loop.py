@@ -170,8 +170,11 @@ class Training:
         return min(1.0, by_epochs if budget is None else max(by_epochs, self.position.elapsed / budget))
 
     @torch.no_grad()
-    def validation_loss(self, source: BatchSource) -> float:
-        """Nats a step and sequence over `source`, the state carried as in training."""
+    def validation_loss(self) -> float | None:
+        """Nats a step and sequence over the validation part, if there is one, the state carried as in training."""
+        source = self.validation
+        if source is None:
+            return None
         self.model.eval()
         total, count, carry = 0.0, 0.0, None
         with self._precision():
@@ -186,10 +189,10 @@ class Training:
         return total / max(count, 1.0)
 
     def _validate(self) -> None:
-        if self.validation is None:
+        loss = self.validation_loss()
+        if loss is None:
             self.run.save_weights()
             return
-        loss = self.validation_loss(self.validation)
         improved = loss < self.position.best
         if improved:
             self.position.best, self.position.stale = loss, 0
