@@ -279,7 +279,7 @@ def test_without_a_validation_part_the_last_weights_are_kept(tmp_path: Path) -> 
     small = {
         "recurrent": {"hidden_size": 8},
         "training": {"epochs": 2},
-        "task": {"steps": 16, "split": Split(0.9, 0, 0.1)},
+        "task": {"steps": 16, "split": Split(0.9, 0.0, 0.1)},
     }
     training = prepare(read_text(file), tmp_path / "run", **small)
     assert training.fit() == "epochs"

@@ -40,10 +40,17 @@ class Position:
     elapsed: float = 0.0
 
 
-def save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, carry: State, position: Position) -> None:
+def save(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    carry: State,
+    position: Position,
+    random: dict[str, Tensor],
+) -> None:
     """Write a checkpoint, whole or not at all."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors["random"] = torch.get_rng_state()
+    tensors |= {f"random.{name}": value for name, value in random.items()}
     form = {
         "position": asdict(position),
         "optimizer": _pack(optimizer.state_dict(), tensors),
@@ -52,8 +59,10 @@ def save(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, carry: 
     store.write_tensors(path, tensors, {"form": json.dumps(form)})
 
 
-def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[State, Position]:
-    """Bring model, optimiser and random state back; the carry and the position are returned.
+def restore(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[State, Position, dict[str, Tensor]]:
+    """Bring model and optimiser back; the carry, the position and the random state are returned.
 
     Raises:
         ArtifactError: if the file is missing, damaged, or belongs to another model or optimiser.
@@ -61,14 +70,17 @@ def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> t
     tensors, metadata = store.read_tensors(path)
     try:
         form = json.loads(metadata["form"])
-        model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
+        model.load_state_dict(_named("model.", tensors))
         optimizer.load_state_dict(_unpack(form["optimizer"], tensors))
         carry, position = _unpack(form["carry"], tensors), Position(**form["position"])
-        torch.set_rng_state(tensors["random"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ArtifactError(f"{path} is no checkpoint of this model and optimiser: {reason}") from None
-    return carry, position
+    return carry, position, _named("random.", tensors)
+
+
+def _named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _pack(tree: Any, tensors: dict[str, Tensor]) -> Any:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from .._errors import ArtifactError, ThroughtimeError
+from .._errors import ArtifactError, ConfigurationError, ThroughtimeError
 from .._files import making, remove_leftovers, replacing
 from .._state import map_state
 from .._types import Batch, Observer, State
@@ -25,11 +27,13 @@ from . import checkpoint
 from .checkpoint import Position
 from .interruption import interruptible
 from .optimizers import build_optimizer, learning_rate
+from .randomness import own_randomness, random_state, set_random_state
 
 _BATCHES_BETWEEN_VALIDATIONS = 1000
 _BATCHES_OF_VALIDATION = 250
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 _STEPS_BETWEEN_RECORDS = 10
+_CALMER = "lower --learning-rate or --clip"
 
 
 @dataclass
@@ -48,6 +52,7 @@ class Training:
     observers: Iterable[Observer] = ()
     position: Position = field(default_factory=Position, init=False)
     carry: State = field(default=None, init=False)
+    random: dict[str, Tensor] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.settings: TrainingSettings = self.run.configuration.training
@@ -71,7 +76,8 @@ class Training:
         """
         if not self._file(store.CHECKPOINT).exists():
             raise ArtifactError(f"{self.run.folder} has no {store.CHECKPOINT}: it cannot go on; train anew")
-        carry, self.position = checkpoint.restore(self._file(store.CHECKPOINT), self.model, self.optimizer)
+        restored = checkpoint.restore(self._file(store.CHECKPOINT), self.model, self.optimizer)
+        carry, self.position, self.random = restored
         self.carry = map_state(lambda tensor: tensor.to(self.device), carry)
         remove_leftovers(self.run.folder)
         kept = islice(self.run.metrics(), self.position.records)
@@ -79,30 +85,46 @@ class Training:
             temporary.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
 
     def fit(self) -> str:
-        """Train until the epochs, the time or the patience is used up, or Ctrl-C; returns which it was."""
-        # The settings come last: a folder that has them can be resumed, whenever it was left.
-        with making(self.run.folder):
-            if self.position == Position():
-                self._save()
-            self.run.create()
-        self._tell("begin", {"step": self.position.step})
-        with interruptible() as asked:
-            reason = self._epochs(asked)
-        self._save()
+        """Train until the epochs, the time or the patience is used up, or Ctrl-C; returns which it was.
+
+        Raises:
+            ConfigurationError: if the folder of a training that is about to begin holds a run already.
+            ThroughtimeError: if training diverges.
+        """
+        with own_randomness(self.device):
+            if self.random is None:
+                torch.manual_seed(self.settings.seed)
+            else:
+                set_random_state(self.random, self.device)
+            self._begin()
+            with interruptible() as asked:
+                reason = self._epochs(asked)
+            self._save()
+            self.random = random_state(self.device)
         self._tell("end", {"step": self.position.step, "reason": reason, "seconds": self.position.elapsed})
         if self._file(store.WEIGHTS).exists():
             self.run.load_weights()
         self.model.eval()
         return reason
 
+    def _begin(self) -> None:
+        fresh = self.random is None
+        if fresh and self._file(store.CONFIGURATION).exists():
+            raise ConfigurationError(f"{self.run.folder} holds a run already: name another folder, or resume it")
+        # The settings come last: a folder that has them can be resumed, whenever it was left.
+        with making(self.run.folder):
+            if fresh:
+                self._save()
+            self.run.create()
+        self._tell("begin", {"step": self.position.step})
+
     def _epochs(self, asked: Any) -> str:
         last_save = time.monotonic()
         while (reason := self._finished()) is None:
             for batch in self.training.batches(self.position.epoch, self.position.index):
-                started = time.monotonic()
-                self._learn(batch)
+                with self._timed():
+                    self._learn(batch)
                 self.position.index += 1
-                self.position.elapsed += time.monotonic() - started
                 over = self._time_is_over()
                 if over or self.position.index % _BATCHES_BETWEEN_VALIDATIONS == 0:
                     self._validate()
@@ -143,7 +165,7 @@ class Training:
                 if not math.isfinite(loss) or not math.isfinite(norm):
                     raise ThroughtimeError(
                         f"training diverged at step {self.position.step}: loss {loss}, gradient norm {norm}; "
-                        "lower --learning-rate or --clip; the last checkpoint is from before"
+                        f"{_CALMER}; the last checkpoint is from before"
                     )
                 self._step_done(loss, norm, time.monotonic() - started)
                 started = time.monotonic()
@@ -171,7 +193,10 @@ class Training:
 
     @torch.no_grad()
     def validation_loss(self) -> float | None:
-        """Nats a step and sequence over the validation part, if there is one, the state carried as in training."""
+        """Nats a step and sequence over the validation part, if there is one, the state carried as in training.
+
+        At most 250 batches are read, evenly spread windows or the beginning of streams.
+        """
         source = self.validation
         if source is None:
             return None
@@ -189,10 +214,13 @@ class Training:
         return total / max(count, 1.0)
 
     def _validate(self) -> None:
-        loss = self.validation_loss()
+        with self._timed():
+            loss = self.validation_loss()
         if loss is None:
             self.run.save_weights()
             return
+        if not math.isfinite(loss):
+            raise ThroughtimeError(f"the validation loss is {loss} at step {self.position.step}: {_CALMER}")
         improved = loss < self.position.best
         if improved:
             self.position.best, self.position.stale = loss, 0
@@ -219,11 +247,19 @@ class Training:
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
 
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Learning and validating count as time spent; reading and writing files do not."""
+        started = time.monotonic()
+        yield
+        self.position.elapsed += time.monotonic() - started
+
     def _time_is_over(self) -> bool:
         return self.settings.time_budget is not None and self.position.elapsed >= self.settings.time_budget
 
     def _save(self) -> None:
-        checkpoint.save(self._file(store.CHECKPOINT), self.model, self.optimizer, self.carry, self.position)
+        random = random_state(self.device)
+        checkpoint.save(self._file(store.CHECKPOINT), self.model, self.optimizer, self.carry, self.position, random)
 
     def _record(self, record: Mapping[str, Any]) -> None:
         with self._file(store.METRICS).open("a", encoding="utf-8") as lines:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from .._errors import ConfigurationError
-from ..artifacts import Run, SeriesRun, SymbolRun, explained
+from ..artifacts import Run, SeriesRun, SymbolRun, TrainingSettings, explained
 from ..data import SeriesData, SoundData, TextData
 from .defaults import recurrent_defaults, training_defaults
 from .loop import Training
@@ -88,7 +88,10 @@ def resume(run: Run, **changes: Any) -> Training:
         >>> further.position.epoch, further.fit(), further.position.epoch
         (1, 'epochs', 2)
     """
-    settings = run.configuration.training.model_copy(update=changes)
+    try:
+        settings = TrainingSettings.model_validate(run.configuration.training.model_dump() | changes)
+    except ValidationError as error:
+        raise ConfigurationError(explained(error)) from None
     run.configuration = run.configuration.model_copy(update={"training": settings})
     data = run.read()
     if isinstance(run, SeriesRun):

@@ -6,14 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from .._errors import DataError
 from .._version import __version__
 from ..artifacts import RunConfiguration, SeriesRun, SeriesTask, TrainingSettings, called
 from ..data import Repeated, Scaler, SeriesData, Split, Windows, shifted
 from ..models import RecurrentConfiguration, ValueModelConfiguration
 from .loop import Training
+from .randomness import seeded
 
 _DEFAULT_HORIZON = 12
 _WINDOWS_OF_VALIDATION = 512
@@ -86,7 +85,6 @@ def prepare_series(
         recurrent=recurrent,
         **model,
     )
-    torch.manual_seed(training.seed)
     configuration = RunConfiguration(throughtime=__version__, model=values, task=task, training=training)
     contents = {
         "layout": data.layout.to_dict(),
@@ -94,13 +92,13 @@ def prepare_series(
         "source": None if data.source is None else data.source.to_dict(),
         "description": data.describe().to_dict(),
     }
-    run = SeriesRun(folder, configuration, contents)
+    with seeded(training.seed):
+        run = SeriesRun(folder, configuration, contents)
     return _training(run, data)
 
 
 def resume_series(run: SeriesRun, data: SeriesData) -> Training:
     """The training of a run that stopped, at its last checkpoint."""
-    torch.manual_seed(run.configuration.training.seed)
     training = _training(run, data)
     training.resume()
     return training

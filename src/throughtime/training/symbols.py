@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from .._errors import DataError
 from .._version import __version__
 from ..artifacts import RunConfiguration, SymbolRun, SymbolTask, TrainingSettings
 from ..data import SoundData, Streams, TextData, shifted
 from ..models import RecurrentConfiguration, SymbolModelConfiguration
 from .loop import Training
+from .randomness import seeded
 
 
 def symbol_task(data: TextData | SoundData, **settings: Any) -> SymbolTask:
@@ -42,19 +41,19 @@ def prepare_symbols(
     text = isinstance(data, TextData)
     size = len(data.vocabulary) if text else 256
     symbols = SymbolModelConfiguration(vocabulary=size, recurrent=recurrent, **model)
-    torch.manual_seed(training.seed)
     configuration = RunConfiguration(throughtime=__version__, model=symbols, task=task, training=training)
     contents = {
         **({"vocabulary": data.vocabulary.to_dict()} if text else {"sample_rate": data.sample_rate}),
         "source": None if data.source is None else data.source.to_dict(),
         "description": data.describe().to_dict(),
     }
-    return _training(SymbolRun(folder, configuration, contents), data)
+    with seeded(training.seed):
+        run = SymbolRun(folder, configuration, contents)
+    return _training(run, data)
 
 
 def resume_symbols(run: SymbolRun, data: TextData | SoundData) -> Training:
     """The training of a run that stopped, at its last checkpoint."""
-    torch.manual_seed(run.configuration.training.seed)
     training = _training(run, data)
     training.resume()
     return training
