@@ -51,7 +51,7 @@ clean: ## remove .venv and everything built
 
 .venv/.runtime: $(FOUNDATION) | .venv/bin/python
 	@echo "== installing throughtime and what it needs into .venv (once; PyTorch is large)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sound]'
 	@touch $@
 
 .venv/.development: $(FOUNDATION) | .venv/bin/python

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from .. import _plotting
@@ -47,12 +48,16 @@ class SeriesForecast:
         return lower, upper
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Forecast:
     """Forecasts of one or many series, of the same targets."""
 
     series: tuple[SeriesForecast, ...]
     targets: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        steps = {len(one.times) for one in self.series}
+        return f"Forecast({', '.join(self.targets)}; {len(self.series)} series, {max(steps, default=0)} steps)"
 
     def frame(self) -> pl.DataFrame:
         """One row a series, target and step: median, mean, and both ends of each interval; truth where known."""
@@ -109,6 +114,10 @@ class Forecast:
                 one.times, one.truth[:, index], color=_plotting.PALETTE["vermillion"], linewidth=1.2, label="truth"
             )
         axes.set_ylabel(self.targets[index])
+        if np.issubdtype(one.times.dtype, np.datetime64):
+            locator = AutoDateLocator(maxticks=8)
+            axes.xaxis.set_major_locator(locator)
+            axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
     def write(self, path: Path) -> None:
         """Write as CSV, Parquet or PNG, by the file's suffix."""

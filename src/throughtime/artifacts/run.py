@@ -37,6 +37,9 @@ class Run(ABC):
         self.model = configuration.model.build() if model is None else model
         self._restore()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.folder)!r})"
+
     @abstractmethod
     def _restore(self) -> None:
         """Bring back what `data` describes."""

@@ -54,9 +54,9 @@ class SeriesRun(Run):
             return read_sound(path, encoding="real", sample_rate=self.layout.sample_rate).series()
         return read_series(path, layout=self.layout)
 
-    def scaler_of(self, series: Series) -> Scaler:
-        """The scaler of training; a series not met there is scaled by its own history."""
-        return self.scaler if series.name in self.scaler else self.scaler.extend(series.name, series.observed)
+    def scaler_of(self, series: Series, rows: int) -> Scaler:
+        """The scaler of training; a series not met there is scaled by its own first `rows`."""
+        return self.scaler if series.name in self.scaler else self.scaler.extend(series.name, series.observed[:rows])
 
     def paths_at(
         self,
@@ -76,13 +76,15 @@ class SeriesRun(Run):
             origins: the first row of each future, [window]; the rows before it are read, `lookback` at most.
             horizon, samples, seed, progress: as in `sample_paths`.
 
+        A series not met in training is scaled by its rows before the first origin.
+
         Returns:
             [sample, horizon, window, target]
         """
         lookback = min(self.task.lookback, int(origins.min()))
         if lookback < 1:
             raise DataError(f"{called(series)} has no row before the forecast: at least one is needed")
-        scaler = self.scaler_of(series)
+        scaler = self.scaler_of(series, int(origins.min()))
         values = scaler.view(series.name, series.observed)
         observed = np.stack([values[origin - lookback : origin] for origin in origins], 1)
         ahead = np.stack([known[origin - lookback : origin + horizon] for origin in origins], 1)
@@ -150,12 +152,14 @@ class SeriesRun(Run):
     def score(self, series: Series) -> np.ndarray:
         """The surprise −log p(x_t | x_<t) of each row from the second on, in nats and the data's own units, [time − 1].
 
-        The state travels through the whole series; only targets count, not past covariates.
+        The state travels through the whole series; only targets count, not past covariates. A series not met in
+        training is scaled by its first `lookback` rows. The surprise is NaN where a target was filled in, and where the
+        row before was filled from later ones.
         """
         if len(series) < 2:
             raise DataError(f"{called(series)} has {len(series)} row: the first surprise is that of the second row")
         targets = len(self.layout.columns.targets)
-        scaler = self.scaler_of(series)
+        scaler = self.scaler_of(series, self.task.lookback)
         pair = shifted(scaler.view(series.name, series.observed), series.known)
         scale = np.log(scaler.scale(series.name)[:targets]).sum()
         state, parts = None, []
@@ -171,4 +175,7 @@ class SeriesRun(Run):
                 )
                 distribution, state = self.model(inputs, detach(state))
                 parts.append(distribution.base_dist.log_prob(wanted)[:, 0, :targets].sum(-1).double().cpu().numpy())
-        return scale - np.concatenate(parts)
+        surprise = scale - np.concatenate(parts)
+        if series.mended is not None:
+            surprise[series.mended[1:, :targets].any(axis=1) | series.foreseen[:-1]] = np.nan
+        return surprise

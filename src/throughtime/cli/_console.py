@@ -69,11 +69,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def remark(note: str) -> None:
+    """One line on standard error that is no fault."""
+    err.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
+
+
 @contextmanager
 def remarks() -> Iterator[None]:
     """Warnings come out as one line each on standard error."""
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: err.print(f"note: {message}", soft_wrap=True)
+        warnings.showwarning = lambda message, *_, **__: remark(str(message))
         yield
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import typer
@@ -76,35 +76,56 @@ OptionalFile = Annotated[
     typer.Argument(metavar="[FILE]", help="Data to use; the file it was trained on by default.", show_default=False),
 ]
 Samples = Annotated[int, typer.Option(min=2, help="How many futures to sample.")]
-Horizon = Annotated[int | None, typer.Option(min=1, help="Steps to forecast; by default the ones trained for.")]
+Horizon = Annotated[
+    int | None, typer.Option(min=1, help="Steps to forecast; a season, or as trained for.")
+]
 Time = Annotated[str | None, typer.Option(help="The time column; found by itself if not named.")]
 TimeFormat = Annotated[str | None, typer.Option(help="How times are written, such as %d/%m/%Y, where it is unclear.")]
 Target = Annotated[list[str] | None, typer.Option(help="Column(s) to forecast; all numeric ones by default.")]
 Past = Annotated[list[str] | None, typer.Option(help="Column(s) observed together with the targets.")]
 Future = Annotated[list[str] | None, typer.Option(help="Column(s) known in advance.")]
 Id = Annotated[str | None, typer.Option("--id", help="The column that tells many series in one file apart.")]
-Fill = Annotated[str | None, typer.Option(help="Mend gaps and missing values: forward, linear or zero.")]
+Fill = Annotated[Literal["forward", "linear", "zero"] | None, typer.Option(help="Mend gaps and missing values.")]
 Calendar = Annotated[str, typer.Option(help="Calendar features: auto, none, or a list such as hour,weekday.")]
-Unit = Annotated[str, typer.Option(help="What a symbol of a text is: character or byte.")]
-Encoding = Annotated[str, typer.Option(help="Sound as mu-law levels or real values: mu-law or real.")]
+Unit = Annotated[Literal["character", "byte"], typer.Option(help="What a symbol of a text is.")]
+Encoding = Annotated[Literal["mu-law", "real"], typer.Option(help="Sound as 256 levels or as real values.")]
 
-Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; runs/NAME-MODEL by default.")]
-Model = Annotated[str | None, typer.Option("--model", help="rnn, gru or lstm; by default what suits the data.")]
-HiddenSize = Annotated[int | None, typer.Option(min=1, help="Units of each recurrent layer.")]
-Layers = Annotated[int | None, typer.Option(min=1, help="Recurrent layers.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Folder of the run; the next free runs/NAME by default.")
+]
+Model = Annotated[
+    Literal["rnn", "gru", "lstm"] | None, typer.Option("--model", help="gru for series, lstm for text and sound.")
+]
+HiddenSize = Annotated[
+    int | None, typer.Option(min=1, help="Units of each layer; 64, for text 128 or 256.")
+]
+Layers = Annotated[int | None, typer.Option(min=1, help="Recurrent layers; 1, for long texts 2.")]
 Dropout = Annotated[float | None, typer.Option(help="Share of features dropped between layers while training.")]
-HeadName = Annotated[str | None, typer.Option("--head", help="Distribution of values: student_t or normal.")]
+HeadName = Annotated[
+    Literal["student_t", "normal"] | None, typer.Option("--head", help="Distribution of values; student_t by default.")
+]
 StrategyName = Annotated[str | None, typer.Option("--strategy", help="How gradients travel: full or truncated:STEPS.")]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training part, at most.")]
-TimeBudget = Annotated[str | None, typer.Option(help="Seconds of training at most, such as 60s or 10m.")]
-Patience = Annotated[int | None, typer.Option(min=1, help="Stop after so many validations without a better one.")]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Sequences side by side.")]
+Epochs = Annotated[
+    int | None, typer.Option(min=1, help="Passes over the training part; 30, for text by size.")
+]
+TimeBudget = Annotated[str | None, typer.Option(help="Time of training at most, such as 60s or 10m; none by default.")]
+Patience = Annotated[
+    int | None, typer.Option(min=1, help="Validations without a better one; 8 for series.")
+]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Sequences side by side; 32 by default.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Symbols of each stream in a batch (text and sound).")]
-OptimizerName = Annotated[str | None, typer.Option("--optimizer", help="adamw, sgd, radam, rmsprop or rprop.")]
-LearningRate = Annotated[float | None, typer.Option(help="Step size at its highest.")]
-Schedule = Annotated[str | None, typer.Option(help="How the step size falls: cosine, linear or constant.")]
-Clip = Annotated[float | None, typer.Option(help="Largest norm of the gradient; the unclipped one is recorded.")]
-Precision = Annotated[str | None, typer.Option(help="float32 or bfloat16 (autocast).")]
+OptimizerName = Annotated[
+    Literal["adamw", "sgd", "radam", "rmsprop", "rprop"] | None,
+    typer.Option("--optimizer", help="How parameters follow their gradients; adamw by default."),
+]
+LearningRate = Annotated[float | None, typer.Option(help="Step size at its highest; 0.002, for text 0.004.")]
+Schedule = Annotated[
+    Literal["cosine", "linear", "constant"] | None, typer.Option(help="How the step size falls; cosine by default.")
+]
+Clip = Annotated[
+    float | None, typer.Option(help="Largest norm of the gradient; 1 by default.")
+]
+Precision = Annotated[Literal["float32", "bfloat16"] | None, typer.Option(help="bfloat16 is torch's autocast.")]
 SplitParts = Annotated[
     str | None,
     typer.Option("--split", help="Train, validation and test fractions, as 0.7,0.1,0.2.", show_default=False),

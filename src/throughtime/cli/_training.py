@@ -20,14 +20,14 @@ class TrainingProgress:
     def __init__(self, training: Training, announced: bool = True) -> None:
         self.training, self.announced = training, announced
         columns = (
-            BarColumn(bar_width=12),
             TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(compact=True),
-            TextColumn("left"),
+            TextColumn("left · {task.fields[figures]}"),
+            BarColumn(bar_width=None),
         )
-        self._bar = Progress(*columns, console=err, refresh_per_second=4, disable=not err.is_terminal)
+        self._bar = Progress(*columns, console=err, refresh_per_second=4, transient=True, disable=not err.is_terminal)
         self._task = self._bar.add_task("", total=1.0, figures="")
+        self.first_step = 0
         self._loss = self._speed = 0.0
         self._validation = ""
 
@@ -39,6 +39,7 @@ class TrainingProgress:
 
     def __call__(self, event: str, record: Mapping[str, Any]) -> None:
         if event == "begin":
+            self.first_step = record["step"]
             if self.announced:
                 out.print(summary(self.training))
             self._bar.start()
@@ -47,10 +48,14 @@ class TrainingProgress:
             self._loss = record["loss"] if fresh else 0.95 * self._loss + 0.05 * record["loss"]
             speed = 1 / max(record["seconds"], 1e-9)
             self._speed = speed if fresh else 0.95 * self._speed + 0.05 * speed
-            figures = f"loss {self._loss:.3f}{self._validation} · {self._speed:.1f} steps/s"
+            figures = f"{self._speed:.1f} steps/s · loss {self._loss:.3f}{self._validation}"
             self._bar.update(self._task, completed=record["share"], figures=figures)
         elif event == "validation":
-            self._validation = f" · validation {record['validation_loss']:.3f} (best {record['best']:.3f})"
+            self._validation = f" · validation {record['validation_loss']:.3f}"
+
+    @property
+    def _unit(self) -> str:
+        return "a step of the scaled series" if isinstance(self.training.run, SeriesRun) else "a symbol"
 
     def farewell(self, reason: str) -> None:
         """What came of it, and what to do next."""
@@ -58,10 +63,12 @@ class TrainingProgress:
         if reason == "interrupted":
             say(f"stopped at step {position.step}, nothing lost; go on with: throughtime train --resume {folder}")
             return
-        say(
-            f"{position.step} steps in {position.elapsed:.0f} s, stopped by {reason}; "
-            + (f"best validation loss {position.best:.4f} nats a step" if position.best < math.inf else "not validated")
-        )
+        if position.step == self.first_step:
+            say(f"{folder} is trained already, {position.step} steps until {reason}; --epochs takes it further")
+            return
+        best = f"best validation loss {position.best:.4f} nats {self._unit}"
+        found = best if position.best < math.inf else "not validated"
+        say(f"{position.step} steps in {position.elapsed:.0f} s, stopped by {reason}; {found}")
         following = "forecast" if isinstance(self.training.run, SeriesRun) else "generate"
         say(f"saved to {folder}; next: throughtime evaluate {folder}, throughtime {following} {folder}")
 

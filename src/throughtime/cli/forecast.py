@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .._errors import UnsupportedError
+from .._errors import ConfigurationError, UnsupportedError
 from .._files import making
 from ..artifacts import Forecast, SeriesRun, load
 from . import _options as options
@@ -42,6 +42,8 @@ def forecast(
     trained = load(run, device=options.device(device))
     if not isinstance(trained, SeriesRun):
         raise UnsupportedError(f"{run} is a model of symbols: use throughtime generate {run}")
+    if hold_out and future is not None:
+        raise ConfigurationError("--future is for what comes after FILE; with --hold-out FILE itself has those rows")
     with working("reading"):
         data = trained.read(file)
     with progress("sampling futures") as told:
@@ -71,7 +73,7 @@ def _write(made: Forecast, path: Path) -> list[Path]:
 def _table(made: Forecast, most: int = 12) -> Table:
     one = made.series[0]
     lower, upper = one.interval(0.8)
-    table = Table(title=" · ".join(part for part in (one.name, made.targets[0]) if part))
+    table = Table(title=" · ".join(part for part in (one.name, made.targets[0]) if part), title_justify="left")
     for heading in ("time", "median", "80 % interval", *(["truth"] if one.truth is not None else [])):
         table.add_column(heading, justify="left" if heading == "time" else "right")
     for step, when in list(enumerate(one.times))[:most]:
@@ -84,5 +86,6 @@ def _table(made: Forecast, most: int = 12) -> Table:
         )
     rows = len(one.times) * len(made.series) * len(made.targets)
     if rows > most:
-        table.caption = f"the first {min(most, len(one.times))} of {rows} rows; all are in the file"
+        others = f" of {len(made.series)} series and {len(made.targets)} targets" if rows > len(one.times) else ""
+        table.caption = f"the first {min(most, len(one.times))} of {rows} rows{others}"
     return table

@@ -18,7 +18,7 @@ def info(run: options.RunFolder, json: options.Json = False) -> None:
 
       throughtime info runs/co2 --json
     """
-    trained = load(run)
+    trained = load(run, weights=False)
     content = trained.summary()
     if json:
         print_json(content)

@@ -12,7 +12,7 @@ from ..artifacts import load
 from ..data import kind_of
 from ..training import Training, prepare, resume
 from . import _options as options
-from ._console import complain, print_json, working
+from ._console import complain, print_json, remark, working
 from ._reading import read
 from ._training import TrainingProgress, closing
 
@@ -82,6 +82,8 @@ def train(
         options.refuse(file, kind_of(file), "text or sound", steps=steps)
         data = read(file, time=time, time_format=time_format, target=target, past=past, future=future, id_=id_,
                     fill=fill, calendar=calendar, unit=unit, encoding=encoding)  # fmt: skip
+        for note in getattr(data, "notes", ()):
+            remark(note)
         chosen = options.set_options
         budget = None if time_budget is None else options.seconds(time_budget)
         training = prepare(

@@ -45,7 +45,8 @@ class Likelihood:
 
     def table(self) -> Table:
         """Nats, bits and perplexity side by side."""
-        table = Table(title=f"test part: {self.symbols:,} {self.unit}s", caption="lower is better")
+        caption = "lower is better; the compressor has read what comes before"
+        table = Table(title=f"test part: {self.symbols:,} {self.unit}s", caption=caption)
         table.add_column("")
         for heading in (f"nats per {self.unit}", f"bits per {self.unit}", "perplexity"):
             table.add_column(heading, justify="right")

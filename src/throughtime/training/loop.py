@@ -36,7 +36,7 @@ _STEPS_BETWEEN_RECORDS = 10
 _CALMER = "lower --learning-rate or --clip"
 
 
-@dataclass
+@dataclass(repr=False)
 class Training:
     """Trains the model of a run by maximum likelihood, and keeps the run folder true all the while.
 
@@ -61,6 +61,9 @@ class Training:
         self.strategy.check(self.model)
         self.optimizer = build_optimizer(self.model.parameters(), self.settings.optimizer)
         self.device = self.model.head.linear.weight.device
+
+    def __repr__(self) -> str:
+        return f"Training({self.run!r}, step {self.position.step}, epoch {self.position.epoch})"
 
     def to(self, device: torch.device | str) -> Training:
         """The same training with its model on `device`."""

@@ -28,7 +28,8 @@ def series_task(
 ) -> SeriesTask:
     """Sizes that suit the data: a season ahead, from three seasons before, within what there is.
 
-    The season is the calendar's; where times tell of none, the one found in the values of the training part.
+    The season is the calendar's; where times tell of none, the one found in the values of the training part. There is
+    none where no training part is longer than it.
 
     Raises:
         DataError: if the shortest series cannot hold one window in its training part and one horizon in the others.
@@ -60,9 +61,9 @@ def series_task(
 
 
 def _season(data: SeriesData, split: Split) -> int:
-    if data.frequency.period > 1:
-        return data.frequency.period
     learnt = tuple(series.before(split.bounds(len(series))[0]) for series in data.series)
+    if data.frequency.period > 1:
+        return data.frequency.period if max(map(len, learnt)) > data.frequency.period else 1
     return SeriesData(learnt, data.layout).describe().period or 1
 
 
