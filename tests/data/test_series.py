@@ -249,14 +249,14 @@ def test_gaps_and_missing_values_are_mended_and_counted(tmp_path, fill, expected
     assert data.series[0].mended[:, 0].tolist() == [False, True, False, True, True, False]
     assert data.notes == (
         f"2 times were missing: added and filled ({fill})",
-        f"1 missing values in 'y' were filled ({fill})",
+        f"1 missing value in 'y' was filled ({fill})",
     )
 
 
 def test_repeated_rows_are_read_once_where_fill_allows(tmp_path):
     path = written(tmp_path, table(["2024-01-01", "2024-01-02", "2024-01-02", "2024-01-03"], [1, 2, 2, 3]))
     assert read_series(path, fill="linear").series[0].observed[:, 0].tolist() == [1, 2, 3]
-    with pytest.raises(DataError, match=r"line 4: time 2024-01-02 stands in line 3 already \(1 repeats\)"):
+    with pytest.raises(DataError, match=r"line 4: time 2024-01-02 stands in line 3 already \(1 repeat\)"):
         read_series(path)
 
 
@@ -289,7 +289,7 @@ GOOD = days(5)
             r"column 'y' starts without a value, .*use linear or zero",
         ),
         (table(GOOD[:2] + GOOD[3:]), {}, r"line 4: 2024-01-04 follows 2024-01-02, where every 1d is expected; times m"),
-        (table([*GOOD[:3], GOOD[2], *GOOD[3:]]), {}, r"line 5: time 2024-01-03 stands in line 4 already \(1 repeats\)"),
+        (table([*GOOD[:3], GOOD[2], *GOOD[3:]]), {}, r"line 5: time 2024-01-03 stands in line 4 already \(1 repeat\)"),
         (
             table([*GOOD[:3], GOOD[2], *GOOD[3:]]),
             {"fill": "linear"},
@@ -348,7 +348,7 @@ def test_refusals_of_what_is_no_table(tmp_path):
         read_series(pl.DataFrame({"y": []}))
     with pytest.raises(DataError, match="is no whole Parquet file"):
         read_series(written(tmp_path, b"PAR1 and no more", "a.parquet"))
-    with pytest.raises(DataError, match="row 1, column 'y': inf is not finite"):
+    with pytest.raises(DataError, match="row 2, column 'y': inf is not finite"):
         read_series(pl.DataFrame({"y": [1.0, float("inf")]}))
 
 

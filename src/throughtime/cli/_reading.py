@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-from ..data import SeriesData, SoundData, TextData, kind_of, read_series, read_sound, read_text
+from ..data import SeriesData, SoundData, TextData, kind_of, read_series, read_sound, read_text, read_unmended
 from ._console import working
 from ._options import columns, refuse
 
@@ -22,8 +23,9 @@ def read(
     calendar: str = "auto",
     unit: str = "character",
     encoding: str = "mu-law",
+    unmended: bool = False,
 ) -> SeriesData | TextData | SoundData:
-    """Read a file as what its name and contents say it is."""
+    """Read a file as what its name and contents say it is; `unmended`, its gaps stay where nothing fills them."""
     options_of_series = {"time": time, "time_format": time_format, "target": target, "past": past, "future": future,
                          "id": id_, "fill": fill, "calendar": None if calendar == "auto" else calendar}  # fmt: skip
     with working(f"reading {file}"):
@@ -33,9 +35,10 @@ def read(
         refuse(file, kind, "sound", encoding=None if encoding == "mu-law" else encoding)
         match kind:
             case "series":
-                return read_series(
+                reading = read_unmended if unmended and fill is None else partial(read_series, fill=fill)
+                return reading(
                     file, time=time, targets=columns(target) or None, past=columns(past), future=columns(future),
-                    id=id_, fill=fill, calendar=calendar, time_format=time_format,
+                    id=id_, calendar=calendar, time_format=time_format,
                 )  # fmt: skip
             case "text":
                 return read_text(file, unit=unit)

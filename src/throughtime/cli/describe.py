@@ -27,6 +27,8 @@ def describe(
 ) -> None:
     """Tell what a file holds: rows, gaps, range, trend, seasonality and period, or the symbols of a text.
 
+    Gaps and missing values are told of, and show in the picture; only training needs them filled.
+
     Examples:
 
       throughtime describe co2.csv --fill linear --out pictures
@@ -35,7 +37,7 @@ def describe(
     """
     data = read(
         file, time=time, time_format=time_format, target=target, past=past, future=future, id_=id_, fill=fill,
-        calendar=calendar, unit=unit, encoding=encoding,
+        calendar=calendar, unit=unit, encoding=encoding, unmended=True,
     )  # fmt: skip
     description = data.describe()
     picture = out_folder / f"{file.stem}-description.png"

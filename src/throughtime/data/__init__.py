@@ -16,6 +16,7 @@ from .series.frequency import Frequency as Frequency
 from .series.layout import Columns as Columns
 from .series.layout import SeriesLayout as SeriesLayout
 from .series.reading import read_series as read_series
+from .series.reading import read_unmended as read_unmended
 from .series.series import Series as Series
 from .series.series import SeriesData as SeriesData
 from .split import Split as Split

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property, partial
 from statistics import NormalDist
 from typing import Any
 
@@ -17,23 +18,10 @@ from .._errors import DataError
 from ..artifacts import LEVELS, SeriesRun
 from ..data import Series, SeriesData
 from . import metrics
-from .baselines import Baseline, Drift, Naive, SeasonalNaive
+from .baselines import Drift, Naive, SeasonalNaive
+from .scores import Outcome, Scores, scores
 
 _MOST_ORIGINS = 1000
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Errors of one forecaster, averaged over origins, steps, targets and series; `coverage` by interval."""
-
-    mae: float
-    mse: float
-    rmse: float
-    mase: float
-    smape: float
-    crps: float
-    coverage: dict[str, float]
-    error_by_step: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -46,7 +34,9 @@ class Backtest:
         horizon: steps ahead.
         origins: how many forecasts were made, over all series.
         stride: rows between two origins.
-        period: the season that seasonal naive repeats, in rows.
+        period: the season that seasonal naive repeats, in rows; 1 in a series whose training part is no longer.
+        values_left_out: values in the futures that were filled in, not observed: no figure counts them.
+        origins_left_out: forecasts not made because the row before was filled from later ones.
     """
 
     model: Scores
@@ -55,6 +45,8 @@ class Backtest:
     origins: int
     stride: int
     period: int
+    values_left_out: int = 0
+    origins_left_out: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, for JSON."""
@@ -62,10 +54,14 @@ class Backtest:
 
     def table(self) -> Table:
         """Errors side by side; lower is better, coverage should be near its level."""
-        table = Table(
-            title=f"test part: {self.origins} forecasts, {self.horizon} steps ahead each, {self.stride} rows apart",
-            caption="lower is better; coverage should be near the interval's own level",
-        )
+        caption = "lower is better; coverage should be near the interval's own level"
+        if self.values_left_out or self.origins_left_out:
+            caption += (
+                f"\nleft out: values that were filled in: {self.values_left_out:,}; "
+                f"forecasts from rows filled from later ones: {self.origins_left_out:,}"
+            )
+        title = f"test part: {self.origins} forecasts, {self.horizon} steps ahead each, {self.stride} rows apart"
+        table = Table(title=title, caption=caption)
         table.add_column("")
         rows = {"model": self.model, **{name.replace("_", " "): scores for name, scores in self.baselines.items()}}
         for name in rows:
@@ -113,6 +109,9 @@ def backtest(
 ) -> Backtest:
     """Forecast from origins all over the test part, and score against what came to be.
 
+    Values that were filled in are no truth: nobody is scored on them. Where they were interpolated, a forecast that
+    begins right after one would read what it forecasts: none is made there.
+
     Args:
         run: the trained model.
         data: the series, of which the last part is for testing, by the run's own split.
@@ -123,7 +122,7 @@ def backtest(
         progress: is told the share that is done.
 
     Raises:
-        DataError: if the test part of every series is shorter than the horizon.
+        DataError: if the test part of every series is shorter than the horizon, or was filled in throughout.
 
     Example:
         >>> import tempfile
@@ -145,106 +144,99 @@ def backtest(
         longest = max(end - start for _, start, end in bounds)
         raise DataError(f"the test part has {longest} rows, the horizon is {horizon}: nothing to compare; shorten it")
     stride = max(1, -(-sum(possible) // _MOST_ORIGINS)) if stride is None else stride
-    period = run.task.period
-    gathered: dict[str, list[_Outcome]] = {}
-    done = 0
-    for series, (train_end, start, _), count in zip(data.series, bounds, possible, strict=True):
-        if count:
-            origins = np.arange(start, start + count, stride)
-            share, before = count / sum(possible), done / sum(possible)
-            outcomes = _outcomes(
-                run,
-                series,
-                origins,
-                horizon,
-                samples,
-                seed,
-                period,
-                train_end,
-                lambda part, before=before, share=share: progress(before + part * share),
-            )
-            for name, outcome in outcomes.items():
-                gathered.setdefault(name, []).append(outcome)
-        done += count
-    scores = {name: _scores(outcomes) for name, outcomes in gathered.items()}
-    made = sum(len(range(0, count, stride)) for count in possible)
-    return Backtest(scores.pop("model"), scores, horizon, made, stride, period)
+    gathered: dict[str, list[Outcome]] = {}
+    made, dropped, mended = 0, 0, 0
+    for index, (series, (train_end, start, _)) in enumerate(zip(data.series, bounds, strict=True)):
+        origins = np.arange(start, start + possible[index], stride)
+        fair = origins[~series.foreseen[origins - 1]]
+        dropped += len(origins) - len(fair)
+        window = _Window(series, fair, horizon, train_end, len(run.layout.columns.targets))
+        mended += int((~window.observed).sum())
+        if not window.observed.any():
+            continue
+        made += len(fair)
+        share, before = possible[index] / sum(possible), sum(possible[:index]) / sum(possible)
+        told = partial(_within, progress, before, share)
+        paths = run.paths_at(series, series.known, fair, horizon, samples, seed, told)
+        for name, outcome in _outcomes(window, paths, run.task.period).items():
+            gathered.setdefault(name, []).append(outcome)
+    if not gathered:
+        raise DataError(
+            "no value of the test part was observed after a row that was: all were filled, nothing to compare"
+        )
+    found = {name: scores(outcomes, horizon) for name, outcomes in gathered.items()}
+    return Backtest(found.pop("model"), found, horizon, made, stride, run.task.period, mended, dropped)
+
+
+def _within(progress: Callable[[float], None], before: float, share: float, part: float) -> None:
+    progress(before + share * part)
 
 
 @dataclass(frozen=True)
-class _Outcome:
-    """One forecaster on one series: sums to be averaged over series by the number of origins."""
+class _Window:
+    """The futures after some origins of one series.
 
-    origins: int
-    scores: Scores
+    Args:
+        series: all of it.
+        origins: the first row of each future, [window].
+        horizon: rows of each.
+        train_end: the row after the training part.
+        targets: how many columns are forecast.
+    """
+
+    series: Series
+    origins: np.ndarray
+    horizon: int
+    train_end: int
+    targets: int
+
+    @property
+    def values(self) -> np.ndarray:
+        """The targets, [time, target]."""
+        return self.series.observed[:, : self.targets]
+
+    @property
+    def rows(self) -> np.ndarray:
+        """[horizon, window]."""
+        return np.arange(self.horizon)[:, None] + self.origins
+
+    @cached_property
+    def observed(self) -> np.ndarray:
+        """Which values of the futures were not filled in, bool [horizon, window, target]."""
+        if self.series.mended is None:
+            return np.ones((*self.rows.shape, self.targets), bool)
+        return ~self.series.mended[:, : self.targets][self.rows]
+
+    def outcome(self, point: np.ndarray, crps: float, intervals: dict, period: int) -> Outcome:
+        """What a forecaster said of the values that were observed; its arrays are [horizon, window, target]."""
+        history = self.values[: self.train_end].copy()
+        if self.series.mended is not None:
+            history[self.series.mended[: self.train_end, : self.targets]] = np.nan
+        steps, _, columns = np.nonzero(self.observed)
+        return Outcome(
+            truth=self.values[self.rows][self.observed],
+            point=point[self.observed],
+            step=steps,
+            scale=metrics.seasonal_step(history, period)[columns],
+            crps=crps,
+            intervals={level: (low[self.observed], high[self.observed]) for level, (low, high) in intervals.items()},
+        )
 
 
-def _outcomes(
-    run: SeriesRun, series: Series, origins: np.ndarray, horizon: int, samples: int, seed: int, period: int,
-    train_end: int, progress: Callable[[float], None],
-) -> dict[str, _Outcome]:  # fmt: skip
-    targets = len(run.layout.columns.targets)
-    values = series.observed[:, :targets]
-    truth = np.stack([values[origin : origin + horizon] for origin in origins], 1)
-    paths = run.paths_at(series, series.known, origins, horizon, samples, seed, progress)
-    history = values[:train_end]
-    bounds = {level: np.quantile(paths, [(1 - level) / 2, (1 + level) / 2], axis=0) for level in LEVELS}
-    sharp = metrics.crps(truth, paths)
-    outcomes = {"model": _Outcome(len(origins), _score(truth, np.median(paths, 0), sharp, bounds, history, period))}
+def _outcomes(window: _Window, paths: np.ndarray, period: int) -> dict[str, Outcome]:
+    """What the model, by its sampled `paths`, and the baselines said."""
+    period = period if window.train_end > period else 1
+    truth, observed = window.values[window.rows][window.observed], window.observed
+    intervals = {level: np.quantile(paths, [(1 - level) / 2, (1 + level) / 2], axis=0) for level in LEVELS}
+    sharp = metrics.crps(truth, paths[:, observed])
+    outcomes = {"model": window.outcome(np.median(paths, 0), sharp, intervals, period)}
     for baseline in (Naive(), SeasonalNaive(period), Drift()):
-        point, deviation = _baseline(baseline, values, origins, horizon)
-        bounds = {
+        made = [baseline.forecasts(column, window.origins, window.horizon) for column in window.values.T]
+        point, deviation = np.transpose(made, (1, 3, 2, 0))
+        intervals = {
             level: [point + sign * NormalDist().inv_cdf((1 + level) / 2) * deviation for sign in (-1, 1)]
             for level in LEVELS
         }
-        sharp = metrics.crps_normal(truth, point, deviation)
-        outcomes[baseline.name] = _Outcome(len(origins), _score(truth, point, sharp, bounds, history, period))
+        sharp = metrics.crps_normal(truth, point[observed], deviation[observed])
+        outcomes[baseline.name] = window.outcome(point, sharp, intervals, period)
     return outcomes
-
-
-def _baseline(
-    baseline: Baseline, values: np.ndarray, origins: np.ndarray, horizon: int
-) -> tuple[np.ndarray, np.ndarray]:
-    made = np.array(
-        [
-            [baseline.forecast(values[:origin, target], horizon) for origin in origins]
-            for target in range(values.shape[1])
-        ]
-    )
-    point, deviation = np.transpose(made, (2, 3, 1, 0))
-    return point, deviation
-
-
-def _score(truth: np.ndarray, point: np.ndarray, crps: float, bounds: dict, history: np.ndarray, period: int) -> Scores:
-    columns = truth.shape[-1]
-    covered = {level: metrics.coverage(truth, lower, upper) for level, (lower, upper) in bounds.items()}
-    return Scores(
-        mae=metrics.mae(truth, point),
-        mse=metrics.mse(truth, point),
-        rmse=metrics.rmse(truth, point),
-        mase=metrics.mase(truth.reshape(-1, columns), point.reshape(-1, columns), history, period),
-        smape=metrics.smape(truth, point),
-        crps=crps,
-        coverage={f"{level * 100:.0f}": share for level, share in covered.items()},
-        error_by_step=tuple(np.abs(truth - point).mean((1, 2)).tolist()),
-    )
-
-
-def _scores(outcomes: list[_Outcome]) -> Scores:
-    weights = np.array([outcome.origins for outcome in outcomes], dtype=float)
-
-    def mean(values: list[float]) -> float:
-        return float(np.average(values, weights=weights))
-
-    parts = [outcome.scores for outcome in outcomes]
-    mse = mean([part.mse for part in parts])
-    return Scores(
-        mae=mean([part.mae for part in parts]),
-        mse=mse,
-        rmse=mse**0.5,
-        mase=mean([part.mase for part in parts]),
-        smape=mean([part.smape for part in parts]),
-        crps=mean([part.crps for part in parts]),
-        coverage={level: mean([part.coverage[level] for part in parts]) for level in parts[0].coverage},
-        error_by_step=tuple(np.average([part.error_by_step for part in parts], axis=0, weights=weights).tolist()),
-    )

@@ -92,9 +92,22 @@ def mase(truth: np.ndarray, forecast: np.ndarray, history: np.ndarray, period: i
         raise ConfigurationError(
             f"period {period} with {len(history)} steps of history: a period is at least 1 and shorter than the history"
         )
-    scale = np.abs(history[period:] - history[:-period]).mean(axis=0)
+    scale = seasonal_step(history, period)
     error = np.abs(truth - forecast).mean(axis=0)
     return float(np.mean(error / scale)) if np.all(scale > 0) else math.nan
+
+
+def seasonal_step(history: np.ndarray, period: int) -> np.ndarray:
+    """The mean of |h_t − h_{t−m}| over [time, …], by which `mase` divides; steps from or to a NaN are left out.
+
+    Example:
+        >>> float(seasonal_step(np.array([0.0, 2.0, np.nan, 4.0, 5.0]), 1))
+        1.5
+    """
+    steps = np.abs(history[period:] - history[:-period])
+    present = np.isfinite(steps)
+    total, count = np.where(present, steps, 0).sum(axis=0), present.sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), math.nan)
 
 
 def smape(truth: np.ndarray, forecast: np.ndarray) -> float:

@@ -27,7 +27,7 @@ class Faults:
 
     Args:
         file, place: for messages: what was read, and whether rows are lines.
-        fill: how missing values are mended; None refuses them.
+        fill: how missing values are mended, or "kept" as NaN; None refuses them.
     """
 
     file: str

@@ -32,6 +32,7 @@ class ColumnDescription:
         minimum, maximum, mean, deviation: of all its values.
         trend, seasonality: strengths from 0 to 1.
         period: of its season in steps; None where none was found.
+        missing: how many values were missing, in the rows that there are.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ColumnDescription:
     trend: float
     seasonality: float
     period: int | None
+    missing: int = 0
 
     @property
     def constant(self) -> bool:
@@ -50,9 +52,34 @@ class ColumnDescription:
         return self.minimum == self.maximum
 
 
+@dataclass(frozen=True)
+class Gaps:
+    """Where times are missing from the grid.
+
+    Args:
+        count: gaps, over all series.
+        times: that are missing in them.
+        first: the times around the first gap.
+    """
+
+    count: int = 0
+    times: int = 0
+    first: str | None = None
+
+    def more(self, steps: np.ndarray, first: str) -> Gaps:
+        """With those among the distances between times, in steps of the grid, [time − 1]."""
+        return Gaps(self.count + int((steps > 1).sum()), self.times + int((steps - 1).sum()), self.first or first)
+
+    def __str__(self) -> str:
+        if not self.count:
+            return "none"
+        missing = "1 time is missing" if self.times == 1 else f"{self.times:,} times are missing"
+        return f"{self.count:,}: {missing}, the first from {self.first}"
+
+
 @dataclass(frozen=True, eq=False)
 class Line:
-    """One column of one series, to be drawn: its last times, with NaN where a value was mended."""
+    """One column of one series, to be drawn: its last times, with NaN where a value was missing."""
 
     title: str
     times: np.ndarray
@@ -73,6 +100,7 @@ class SeriesDescription:
         time, calendar: the time column, and the cycles computed from it.
         columns: the observed ones.
         notes: what was left out, sorted, or mended, in words.
+        gaps: where times are missing.
         lines: what `plot` draws.
     """
 
@@ -88,6 +116,7 @@ class SeriesDescription:
     calendar: tuple[str, ...]
     columns: tuple[ColumnDescription, ...]
     notes: tuple[str, ...]
+    gaps: Gaps = Gaps()
     lines: tuple[Line, ...] = field(default=(), repr=False, compare=False)
 
     @property
@@ -103,6 +132,7 @@ class SeriesDescription:
             "columns": [asdict(column) | {"constant": column.constant} for column in self.columns],
             "calendar": list(self.calendar),
             "notes": list(self.notes),
+            "gaps": asdict(self.gaps),
         }
 
     def table(self) -> Any:
@@ -114,9 +144,12 @@ class SeriesDescription:
             "rows": f"{self.rows:,}" + (f" in {self.series:,} series, {lengths}" if many else ""),
             "time": f"{self.begin} to {self.end}" + (f" (column {self.time})" if self.time else " (rows counted)"),
             "frequency": self.frequency if self.time else "one row after the other",
+            "gaps": str(self.gaps),
             "calendar": ", ".join(self.calendar) or "none",
         }
-        table = columns("column", "role", "minimum", "maximum", "mean", "deviation", "trend", "season", "period")
+        missing = ["missing"] if any(column.missing for column in self.columns) else []
+        names = ("column", "role", "minimum", "maximum", "mean", "deviation", "trend", "season", "period")
+        table = columns(*names, *missing)
         for column in self.columns:
             figures = (column.minimum, column.maximum, column.mean, column.deviation)
             table.add_row(
@@ -126,6 +159,7 @@ class SeriesDescription:
                 f"{column.trend:.2f}",
                 f"{column.seasonality:.2f}",
                 "–" if column.period is None else str(column.period),
+                *(f"{column.missing:,}" for _ in missing),
             )
         return sheet(facts, table, self.notes)
 
@@ -177,14 +211,17 @@ def describe_series(
     time: str | None,
     calendar: tuple[str, ...],
     notes: tuple[str, ...],
+    gaps: Gaps = Gaps(),
 ) -> SeriesDescription:
     """Describe series, given for each its name, times, observed [time, column], and where that was mended.
+
+    What is missing is NaN, or mended.
 
     Trend and season are looked for in the last 20,000 rows of at most 48 series; ranges are of everything.
     """
     chosen = [named[i * len(named) // SERIES_LOOKED_AT] for i in range(SERIES_LOOKED_AT)]
     looked_at = named if len(named) <= SERIES_LOOKED_AT else chosen
-    described = tuple(_column(index, *names[index], named, looked_at, frequency) for index in range(len(names)))
+    described = tuple(_column(index, *names[index], named, looked_at, frequency, gaps) for index in range(len(names)))
     lengths = [len(times) for _, times, _, _ in named]
     constant = tuple(
         f"column {column.name!r} is constant ({number(column.minimum)})" for column in described if column.constant
@@ -206,6 +243,7 @@ def describe_series(
         calendar=calendar,
         columns=described,
         notes=(*notes, *constant),
+        gaps=gaps,
         lines=tuple(_lines(named, names, described)),
     )
 
@@ -236,6 +274,7 @@ def _column(
     named: list[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]],
     looked_at: list[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]],
     frequency: Frequency,
+    gaps: Gaps,
 ) -> ColumnDescription:
     count, total, low, high = 0, 0.0, np.inf, -np.inf
     for chunk in _chunks(named, index):
@@ -245,7 +284,7 @@ def _column(
     squares = sum(float(np.square(chunk - mean).sum()) for chunk in _chunks(named, index))
     found = []
     for _, _, observed, _ in looked_at:
-        values = np.asarray(observed[-LOOKED_AT:, index])
+        values = _bridged(np.asarray(observed[-LOOKED_AT:, index]))
         found.append(decompose(values, find_period(values, expected_periods(frequency))))
     periods = [parts.period for parts in found]
     return ColumnDescription(
@@ -258,13 +297,33 @@ def _column(
         trend=float(np.median([parts.trend_strength for parts in found])),
         seasonality=float(np.median([parts.seasonal_strength for parts in found])),
         period=max(dict.fromkeys(periods), key=periods.count),
+        missing=_missing(named, index, count) - gaps.times,
     )
+
+
+def _missing(named: list[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]], index: int, present: int) -> int:
+    absent = sum(len(times) for _, times, _, _ in named) - present
+    return absent + sum(int(mended[:, index].sum()) for _, _, _, mended in named if mended is not None)
+
+
+def _bridged(values: np.ndarray) -> np.ndarray:
+    """Lines between neighbours where values are missing; zeros where all are."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return values
+    if missing.all():
+        return np.zeros(len(values))
+    places = np.arange(len(values))
+    return np.where(missing, np.interp(places, places[~missing], values[~missing]), values)
 
 
 def _chunks(named: list[tuple[str, np.ndarray, np.ndarray, np.ndarray | None]], index: int) -> Iterator[np.ndarray]:
     for _, _, observed, _ in named:
         for begin in range(0, len(observed), _CHUNK):
-            yield np.asarray(observed[begin : begin + _CHUNK, index])
+            chunk = np.asarray(observed[begin : begin + _CHUNK, index])
+            chunk = chunk[~np.isnan(chunk)]
+            if len(chunk):
+                yield chunk
 
 
 def _lines(
@@ -276,7 +335,7 @@ def _lines(
     shown_lines = [(one, index) for one in named for index in range(len(names))][:most]
     for (name, times, observed, mended), index in shown_lines:
         values = np.array(observed[-LOOKED_AT:, index])
-        parts = decompose(values, described[index].period)
+        parts = decompose(_bridged(values), described[index].period)
         if mended is not None:
             values[mended[-LOOKED_AT:, index]] = np.nan
         title = " · ".join(part for part in (name, names[index][0]) if part)

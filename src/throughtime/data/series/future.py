@@ -30,7 +30,7 @@ def read_future(source: Any, layout: SeriesLayout, name: str, times: np.ndarray)
         past=(),
         future=(),
         id=columns.id,
-        time_format=None,
+        time_format=layout.time_format,
     )
     read = stretches(table, choice, columns.future, "zero", None)
     own = [one for one in read if one.name == name]

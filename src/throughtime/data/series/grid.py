@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from ..._errors import DataError
-from .description import shown
+from .description import Gaps, shown
 from .frequency import Frequency, frequency_of
 
 _CHUNK = 1 << 20
+_MOST_ADDED = 10_000_000
 FILLS = ("forward", "linear", "zero")
+KEPT = "kept"
+"""Stands for no way to fill: what is missing stays NaN, for a description alone."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +46,21 @@ class Grid:
     Args:
         file, place: for messages.
         columns: the names of the values.
-        fill: "forward", "linear" or "zero" mends gaps and missing values; None refuses them.
-        mended: counts what was mended, for the description.
+        fill: "forward", "linear" or "zero" mends gaps and missing values; None refuses them, `KEPT` leaves them.
+        mended: counts what was mended, by how one and how many are told of in the description.
+        gaps: where times are missing.
     """
 
     file: str
     place: str
     columns: tuple[str, ...]
     fill: str | None
-    mended: Counter[str] = field(default_factory=Counter)
+    mended: Counter[tuple[str, str]] = field(default_factory=Counter)
+    gaps: Gaps = field(default_factory=Gaps)
+
+    def notes(self) -> list[str]:
+        """What was mended, in words."""
+        return [f"{count} {one if count == 1 else many}" for (one, many), count in self.mended.items()]
 
     def ordered(self, one: Stretch) -> Stretch:
         """The rows in order of time, each time once.
@@ -67,7 +76,8 @@ class Grid:
                     "and the file is too large to sort in memory: sort it by time first"
                 )
             late = int((one.times < np.maximum.accumulate(one.times)).sum())
-            self.mended["rows came after a row of a later time, and all were sorted by time"] += late
+            told = "came after a row of a later time, and all were sorted by time"
+            self.mended[f"row {told}", f"rows {told}"] += late
             order = np.argsort(one.times, kind="stable")
             one = Stretch(one.name, one.times[order], one.values[order], np.asarray(one.rows)[order])
         repeat = _first(one.times, lambda before, after: after == before)
@@ -77,20 +87,25 @@ class Grid:
         same = np.concatenate([[False], one.times[1:] == one.times[:-1]])
         equal = np.zeros(len(same), bool)
         equal[1:] = (np.nan_to_num(one.values[1:]) == np.nan_to_num(one.values[:-1])).all(axis=1)
-        if self.fill is None or (same & ~equal).any():
-            at = repeat if self.fill is None else int(np.argmax(same & ~equal)) - 1
+        strict = self.fill in (None, KEPT)
+        if strict or (same & ~equal).any():
+            at = repeat if strict else int(np.argmax(same & ~equal)) - 1
             first, second = sorted((int(one.rows[at]), int(one.rows[at + 1])))
             remedy = "delete one of them" if not equal[at + 1] else "delete one of them, or give fill= (--fill linear)"
             raise DataError(
                 f"{self.file}, {self.place} {second}: time {shown(one.times[at])} stands in {self.place} {first} "
-                f"already{_of(one.name)} ({int(same.sum())} repeats): {remedy}"
+                f"already{_of(one.name)} ({int(same.sum())} repeat{'s' if same.sum() > 1 else ''}): {remedy}"
                 + (
                     ""
                     if one.name
                     else "; if the file holds several series, name the column that tells them apart (id=, --id)"
                 )
             )
-        self.mended["rows that repeat another word for word were read once"] += int(same.sum())
+        told = (
+            "row that repeats another word for word was read once",
+            "rows that repeat another word for word were read once",
+        )
+        self.mended[told] += int(same.sum())
         return Stretch(one.name, one.times[~same], one.values[~same], np.asarray(one.rows)[~same])
 
     def frequency(self, series: Sequence[Stretch], expected: Frequency | None) -> Frequency:
@@ -118,7 +133,7 @@ class Grid:
         Raises:
             DataError: naming the row after a gap, or one that is off the grid.
         """
-        gaps = 0
+        added = 0
         for begin in range(0, len(one.times), _CHUNK):
             times = np.asarray(one.times[begin : begin + _CHUNK + 1])
             positions = frequency.positions(times, times[0])
@@ -127,21 +142,32 @@ class Grid:
             steps = np.diff(positions)
             if self.fill is None and (steps > 1).any():
                 self._refuse_gap(one, begin + int(np.argmax(steps > 1)) + 1, frequency)
-            gaps += int((steps - 1).sum())
-        if gaps:
+            if (steps > 1).any():
+                at = begin + int(np.argmax(steps > 1))
+                self.gaps = self.gaps.more(
+                    steps, f"{shown(one.times[at])} to {shown(one.times[at + 1])}{_of(one.name)}"
+                )
+            added += int((steps - 1).sum())
+        if added:
+            if added > _MOST_ADDED and self.fill == KEPT:
+                self._refuse_gap(
+                    one, int(np.argmax(np.diff(frequency.positions(one.times, one.times[0])) > 1)) + 1, frequency
+                )
             positions = frequency.positions(one.times, one.times[0])
             values = np.full((int(positions[-1]) + 1, one.values.shape[1]), np.nan)
             values[positions] = one.values
             times = frequency.at(one.times[0], np.arange(len(values)))
             one = Stretch(one.name, times.astype(one.times.dtype), values, range(len(values)))
-            self.mended[f"times were missing: added and filled ({self.fill})"] += gaps
-        if self.fill is None:
+            if self.fill != KEPT:
+                told = f"missing: added and filled ({self.fill})"
+                self.mended[f"time was {told}", f"times were {told}"] += added
+        if self.fill in (None, KEPT):
             return one
         mended = np.isnan(one.values)
-        self._fill(one, gaps)
+        self._fill(one, added)
         return replace(one, mended=mended if mended.any() else None)
 
-    def _fill(self, one: Stretch, gaps: int) -> None:
+    def _fill(self, one: Stretch, added: int) -> None:
         for index, column in enumerate(self.columns):
             values = one.values[:, index]
             missing = np.isnan(values)
@@ -154,9 +180,12 @@ class Grid:
                 )
             if missing.all() and self.fill == "linear":
                 raise DataError(f"{self.file}: column {column!r} has no value at all{_of(one.name)}: leave it out")
-            count = int(missing.sum()) - gaps
+            count = int(missing.sum()) - added
             if count > 0:
-                self.mended[f"missing values in {column!r} were filled ({self.fill})"] += count
+                told = f"filled ({self.fill})"
+                self.mended[f"missing value in {column!r} was {told}", f"missing values in {column!r} were {told}"] += (
+                    count
+                )
             values[missing] = _filled(values, missing, str(self.fill))
 
     def _refuse_gap(self, one: Stretch, at: int, frequency: Frequency) -> None:

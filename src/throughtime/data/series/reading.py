@@ -13,7 +13,7 @@ from ..._errors import ConfigurationError, DataError
 from ..files.workspace import Growing, folder_for
 from . import calendar as calendars
 from .choosing import Choice, choose
-from .grid import FILLS, Grid, Stretch
+from .grid import FILLS, KEPT, Grid, Stretch
 from .layout import SeriesLayout
 from .rows import series_a_row, stretches
 from .series import Series, SeriesData
@@ -39,9 +39,9 @@ def read_series(
     """Read series from a CSV or Parquet file, or from a pandas, polars or arrow frame.
 
     A file is wide (a column a variable), long (`unique_id, ds, y`: series below each other), or has a series a row.
-    Unsorted rows are sorted, and rows that repeat another word for word read once. Gaps and missing values are refused
-    unless `fill` mends them; cells that are no numbers, infinities, and a time repeated with other values are always
-    refused. Nothing is left out without a note in the description.
+    Unsorted rows are sorted. Gaps and missing values are refused unless `fill` mends them, and so are rows that repeat
+    another word for word, which are then read once; cells that are no numbers, infinities, and a time repeated with
+    other values are always refused. Nothing is left out without a note in the description.
 
     Args:
         source: a path or a frame.
@@ -53,7 +53,8 @@ def read_series(
         fill: "forward" (the last value), "linear" (between neighbours; the nearest at the ends) or "zero".
         calendar: "auto", "none", or names of cycles separated by commas, as "hour_of_day,day_of_week".
         time_format: as in `strptime`, where day and month could be swapped.
-        layout: of data read before: this is read exactly alike, and the options above are not given.
+        layout: of data read before: this is read exactly alike, times in the same format too, and the options above
+            are not given.
         workspace: a folder for files above 64 MiB, whose values are read in blocks and kept on disk (unless `fill`
             is given, which mends in memory); default: the system's temporary folder. Nothing is left there.
 
@@ -70,16 +71,15 @@ def read_series(
     """
     if layout is not None:
         columns = layout.columns
-        time, id, fill = columns.time or "none", columns.id, layout.fill
+        time, id, fill, time_format = columns.time or "none", columns.id, layout.fill, layout.time_format
         targets, past, future = columns.targets, columns.past, columns.future
     if fill is not None and fill not in FILLS:
         raise ConfigurationError(f"fill={fill!r}: expected one of {', '.join(FILLS)}")
     table = table_of(source)
-    sample = next(table.chunks())
     rows_layout = layout is not None and layout.shape == "rows"
     choice = choose(
         table,
-        sample,
+        next(table.chunks()),
         time=None if rows_layout else time,
         targets=None if rows_layout or targets is None else _names(targets),
         past=_names(past),
@@ -90,6 +90,35 @@ def read_series(
     if layout is not None and choice.shape != layout.shape:
         raise DataError(f"{table.name} is {choice.shape}, where a file that is {layout.shape} is expected")
     return _assembled(table, choice, fill, calendar, layout, workspace)
+
+
+def read_unmended(
+    source: Any,
+    *,
+    time: str | None = None,
+    targets: str | Sequence[str] | None = None,
+    past: str | Sequence[str] = (),
+    future: str | Sequence[str] = (),
+    id: str | None = None,
+    calendar: str = "auto",
+    time_format: str | None = None,
+) -> SeriesData:
+    """Read series as they stand, to describe them: NaN where a value or a time is missing.
+
+    Arguments and errors are those of `read_series`; no model can be trained on what this gives.
+    """
+    table = table_of(source)
+    choice = choose(
+        table,
+        next(table.chunks()),
+        time=time,
+        targets=None if targets is None else _names(targets),
+        past=_names(past),
+        future=_names(future),
+        id=id,
+        time_format=time_format,
+    )
+    return _assembled(table, choice, KEPT, calendar, None, None)
 
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:
@@ -106,7 +135,7 @@ def _assembled(
 ) -> SeriesData:
     columns = choice.columns
     values = (*columns.targets, *columns.past, *columns.future)
-    folder = folder_for(table.size, workspace) if fill is None else None
+    folder = folder_for(table.size, workspace) if fill in (None, KEPT) else None
     read = series_a_row(table, fill) if choice.shape == "rows" else stretches(table, choice, values, fill, folder)
     grid = Grid(table.name, table.place, values, fill)
     read = [grid.ordered(one) for one in read]
@@ -120,7 +149,7 @@ def _assembled(
     found = SeriesLayout(
         replace(columns, calendar=calendars.feature_names(cycles)),
         frequency,
-        fill,
+        None if fill == KEPT else fill,
         cycles,
         choice.shape,
         choice.reader.format.name if choice.reader else None,
@@ -133,11 +162,11 @@ def _assembled(
             one.values[:, :observed],
             _known(one, observed, cycles, folder),
             None if one.mended is None else one.mended[:, :observed],
+            fill == "linear",
         )
         for one in read
     )
-    mended = [f"{count} {what}" if "out of order" not in what else f"{what}" for what, count in grid.mended.items()]
-    return SeriesData(series, found, table.source, (*table.notes, *choice.notes, *mended))
+    return SeriesData(series, found, table.source, (*table.notes, *choice.notes, *grid.notes()), grid.gaps)
 
 
 def _known(one: Stretch, observed: int, cycles: tuple[str, ...], folder: Path | None) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from ..._errors import DataError
 from ..files.source import Source
 from . import calendar
-from .description import SeriesDescription, describe_series
+from .description import Gaps, SeriesDescription, describe_series
 from .frequency import Frequency
 from .future import read_future
 from .layout import Columns, SeriesLayout
@@ -26,6 +26,7 @@ class Series:
         observed: float64 [time, target + past], the targets first.
         known: float64 [time, future + calendar].
         mended: where a value was filled, bool [time, target + past]; None where none was.
+        interpolated: whether they were filled between their neighbours, the later one too.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Series:
     observed: np.ndarray
     known: np.ndarray
     mended: np.ndarray | None = None
+    interpolated: bool = False
 
     def __len__(self) -> int:
         return len(self.times)
@@ -40,7 +42,14 @@ class Series:
     def before(self, row: int) -> Series:
         """The same series as it stood before a row."""
         mended = None if self.mended is None else self.mended[:row]
-        return Series(self.name, self.times[:row], self.observed[:row], self.known[:row], mended)
+        return Series(self.name, self.times[:row], self.observed[:row], self.known[:row], mended, self.interpolated)
+
+    @property
+    def foreseen(self) -> np.ndarray:
+        """Whether a row holds what was filled from later rows, bool [time]: no fair forecast reads it last."""
+        if self.mended is None or not self.interpolated:
+            return np.zeros(len(self), bool)
+        return np.any(self.mended, axis=1, keepdims=True)[:, 0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +61,14 @@ class SeriesData:
         layout: how they were read; reads another file alike.
         source: the file; None for a frame.
         notes: what was left out or mended on the way, in words.
+        gaps: where times were missing.
     """
 
     series: tuple[Series, ...]
     layout: SeriesLayout
     source: Source | None = None
     notes: tuple[str, ...] = ()
+    gaps: Gaps = field(default_factory=Gaps)
 
     @property
     def columns(self) -> Columns:
@@ -81,6 +92,7 @@ class SeriesData:
             columns.time,
             self.layout.calendar,
             self.notes,
+            self.gaps,
         )
 
     def known_after(self, series: Series, future: Any, horizon: int) -> np.ndarray:

@@ -26,7 +26,7 @@ class Table:
         name: what messages call it.
         columns: the names, in order.
         chunks: gives all rows anew at each call.
-        place, first: how rows are counted: lines of a file from 2 after its header, rows of a frame from 0.
+        place, first: how rows are counted: lines of a file from 2 after its header, rows of a frame from 1.
         size: in bytes, unpacked where that is known.
         unnamed: columns that had no name in the header.
         source: the file; None for a frame.
@@ -85,7 +85,7 @@ def _of_frame(source: Any) -> Table:
     if frame.height == 0:
         raise DataError(f"the frame has no row; its columns: {', '.join(frame.columns[:5]) or 'none'}")
     chunks = lambda: iter([frame])  # noqa: E731
-    return Table("the frame", tuple(frame.columns), chunks, "row", 0, int(frame.estimated_size()))
+    return Table("the frame", tuple(frame.columns), chunks, "row", 1, int(frame.estimated_size()))
 
 
 def _of_parquet(path: Path) -> Table:
@@ -102,4 +102,4 @@ def _of_parquet(path: Path) -> Table:
             yield pl.scan_parquet(path).slice(begin, _ROWS).collect()
 
     size = height * max(len(columns), 1) * 8
-    return Table(str(path), tuple(columns), chunks, "row", 0, size, source=Source.of(path))
+    return Table(str(path), tuple(columns), chunks, "row", 1, size, source=Source.of(path))

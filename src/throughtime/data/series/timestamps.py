@@ -193,7 +193,8 @@ class TimeReader:
         given = texts[row]
         other = formats_of([given])
         begin = f"{self.file}, {place} {first + row}, column {self.column!r}: {given!r} is not written like "
-        begin += f"{self._example or texts[0]!r} ({self.formats[0].name})"
+        example = self._example or (texts[0] if row else None)
+        begin += f"{example!r} ({self.formats[0].name})" if example else self.formats[0].name
         count = parsed.null_count()
         more = f"; {count} rows differ in this part of the file" if count > 1 else ""
         if other:
