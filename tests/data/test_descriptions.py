@@ -1,4 +1,5 @@
 import json
+import re
 import warnings
 
 import numpy as np
@@ -7,8 +8,16 @@ import pytest
 from matplotlib import font_manager
 from rich.console import Console
 
-from throughtime import _plotting
-from throughtime.data import Frequency, mu_law_encode, read_series, read_sound, read_text, write_sound
+from throughtime import DataError, _plotting
+from throughtime.data import (
+    Frequency,
+    mu_law_encode,
+    read_series,
+    read_sound,
+    read_text,
+    read_unmended,
+    write_sound,
+)
 from throughtime.data.series.components import decompose, find_period
 
 
@@ -191,3 +200,56 @@ def test_frequencies_by_name(frequency, name, period):
     assert frequency.name == name
     assert frequency.period == period
     assert Frequency.from_dict(json.loads(json.dumps(frequency.to_dict()))) == frequency
+
+
+def test_gaps_and_missing_values_are_described_as_they_are():
+    frame = hourly(gap=True).with_columns(
+        load=pl.when(pl.int_range(pl.len()).is_in([5, 6, 300])).then(None).otherwise("load")
+    )
+    with pytest.raises(DataError, match="holds no value"):
+        read_series(frame)
+    description = read_unmended(frame).describe()
+    record = json.loads(json.dumps(description.to_dict(), allow_nan=False))
+    assert record["gaps"] == {"count": 1, "times": 20, "first": "2024-01-05 03:00:00 to 2024-01-06"}
+    assert [column["missing"] for column in record["columns"]] == [3, 0]
+    assert record["columns"][1]["mean"] == 5
+    assert record["columns"][0]["minimum"] == frame["load"].min()
+    assert record["columns"][0]["period"] == 24
+    text = printed(description)
+    assert "gaps       1: 20 times are missing, the first from 2024-01-05 03:00:00 to 2024-01-06" in text
+    assert "missing    3 in 'load'\n" in re.sub(" +\n", "\n", text)
+    assert not any("filled" in note for note in record["notes"])
+    drawn = description.plot().axes[0].lines[0].get_ydata()
+    assert np.flatnonzero(np.isnan(drawn)).tolist() == [5, 6, *range(100, 120), 320]
+    filled = read_series(frame, fill="zero").describe()
+    assert filled.gaps == description.gaps
+    assert [column.missing for column in filled.columns] == [3, 0]
+
+
+def test_nothing_missing_is_said_so():
+    description = read_series(hourly()).describe()
+    assert "gaps       none" in printed(description)
+    assert "missing    no value" in printed(description)
+    assert description.to_dict()["gaps"] == {"count": 0, "times": 0, "first": None}
+
+
+def test_other_faults_are_refused_in_a_description_too():
+    times = pl.Series("ds", ["2024-01-01", "2024-01-02", "2024-01-02", "2024-01-03"])
+    for values, message in (
+        ([1.0, 2.0, 2.0, 3.0], "row 3: time 2024-01-02 stands in row 2 already"),
+        ([1.0, 2.0, float("inf"), 3.0], "row 3, column 'y': inf"),
+        ([None] * 4, "column 'y' has no value in any of its 4 rows"),
+    ):
+        with pytest.raises(DataError, match=message):
+            read_unmended(pl.DataFrame({"ds": times, "y": pl.Series(values, dtype=pl.Float64)}), targets="y")
+    far = ["2024-01-01 00:00:00", "2024-01-01 00:00:01", "2024-01-01 00:00:02", "2026-09-27 00:00:02"]
+    with pytest.raises(DataError, match="times missing: 86399999"):
+        read_unmended(pl.DataFrame({"ds": far, "y": [1.0, 2.0, 3.0, 4.0]}))
+
+
+def test_a_series_without_any_value_is_bridged_by_nothing():
+    frame = pl.DataFrame(
+        {"unique_id": ["a"] * 9 + ["b"] * 9, "ds": [*range(9)] * 2, "y": [None] * 9 + [*map(float, range(9))]}
+    )
+    column = read_unmended(frame).describe().columns[0]
+    assert (column.missing, column.minimum, column.maximum, column.mean) == (9, 0, 8, 4)

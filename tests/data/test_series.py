@@ -457,3 +457,28 @@ def test_public_files_that_need_a_word(tmp_path):
         read_series(SHARED / "jsb_chorales/JSB_Chorales.mat")
     with pytest.raises(DataError, match="UCR/aeon archive"):
         read_series(SHARED / "ucr/GunPoint/GunPoint_TRAIN.ts")
+
+
+def test_notes_count_in_words(tmp_path):
+    rows = [("2024-01-01", 1), ("2024-01-03", 3), ("2024-01-02", 2), ("2024-01-03", 3), ("2024-01-05", 5)]
+    notes = read_series(written(tmp_path, table(*zip(*rows, strict=True))), fill="linear").notes
+    assert notes == (
+        "1 row came after a row of a later time, and all were sorted by time",
+        "1 row that repeats another word for word was read once",
+        "1 time was missing: added and filled (linear)",
+    )
+
+
+def test_rows_of_frames_and_parquet_are_counted_from_one(tmp_path):
+    frame = pl.DataFrame({"ds": ["2024-01-01", "2024-01-02"], "y": ["x", "2"]})
+    frame.write_parquet(tmp_path / "a.parquet")
+    for source in (frame, tmp_path / "a.parquet"):
+        with pytest.raises(DataError, match="row 1, column 'y': 'x' is not a number"):
+            read_series(source, targets="y")
+
+
+@pytest.mark.parametrize(("fill", "foreseen"), [("linear", [1, 3]), ("forward", []), ("zero", [])])
+def test_rows_filled_from_later_ones_are_known(tmp_path, fill, foreseen):
+    series = read_series(written(tmp_path, table(days(5), [1, "", 3, "", 5])), fill=fill).series[0]
+    assert np.flatnonzero(series.foreseen).tolist() == foreseen
+    assert np.flatnonzero(series.before(3).foreseen).tolist() == foreseen[:1]

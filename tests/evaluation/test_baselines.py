@@ -124,3 +124,33 @@ def test_compressor_counts_characters_not_bytes() -> None:
 def test_compressor_of_nothing_is_refused() -> None:
     with pytest.raises(DataError, match="test part is empty"):
         compressor(b"abc", b"")
+
+
+@pytest.mark.parametrize("baseline", ALL)
+@pytest.mark.parametrize("line", [0.0, 1e6])
+def test_many_origins_at_once_are_as_one_by_one(baseline, line) -> None:
+    history = np.random.default_rng(0).normal(size=300).cumsum() + line * np.arange(300) + 1e5
+    origins = np.array([4, 50, 51, 299, 7, 300])
+    point, deviation = baseline.forecasts(history, origins, 5)
+    assert point.shape == deviation.shape == (6, 5)
+    for index, origin in enumerate(origins):
+        alone = baseline.forecast(history[:origin], 5)
+        np.testing.assert_allclose(point[index], alone[0], rtol=1e-12)
+        np.testing.assert_allclose(deviation[index], alone[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("baseline", ALL)
+def test_many_origins_read_the_history_once(baseline, monkeypatch) -> None:
+    squared = []
+    square = np.square
+    monkeypatch.setattr(np, "square", lambda values: squared.append(np.size(values)) or square(values))
+    baseline.forecasts(np.arange(1000.0), np.arange(500, 1000), 3)
+    assert sum(squared) <= 2 * 1000
+
+
+@pytest.mark.parametrize("baseline", ALL)
+def test_an_origin_knows_nothing_later(baseline) -> None:
+    history = np.random.default_rng(0).normal(size=60)
+    later = np.concatenate([history[:40], np.full(20, 1e9)])
+    for one, other in zip(*(baseline.forecasts(h, np.array([40, 60]), 4) for h in (history, later)), strict=True):
+        np.testing.assert_array_equal(one[0], other[0])

@@ -28,7 +28,10 @@ class _Strict(BaseModel):
 
 
 class SeriesTask(_Strict):
-    """Forecasting: `lookback` rows are read before `horizon` rows are predicted; a season has `period` rows."""
+    """Forecasting: `lookback` rows are read before `horizon` rows are predicted; a season has `period` rows.
+
+    Each series is split by its own rows, so that the parts of several series may overlap in time.
+    """
 
     kind: Literal["series"] = "series"
     horizon: PositiveInt

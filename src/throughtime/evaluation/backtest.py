@@ -60,7 +60,8 @@ class Backtest:
                 f"\nleft out: values that were filled in: {self.values_left_out:,}; "
                 f"forecasts from rows filled from later ones: {self.origins_left_out:,}"
             )
-        title = f"test part: {self.origins} forecasts, {self.horizon} steps ahead each, {self.stride} rows apart"
+        apart = "1 row apart" if self.stride == 1 else f"{self.stride} rows apart"
+        title = f"test part: {self.origins} forecasts, {self.horizon} steps ahead each, {apart}"
         table = Table(title=title, caption=caption)
         table.add_column("")
         rows = {"model": self.model, **{name.replace("_", " "): scores for name, scores in self.baselines.items()}}

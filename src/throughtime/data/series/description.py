@@ -145,11 +145,10 @@ class SeriesDescription:
             "time": f"{self.begin} to {self.end}" + (f" (column {self.time})" if self.time else " (rows counted)"),
             "frequency": self.frequency if self.time else "one row after the other",
             "gaps": str(self.gaps),
+            "missing": self._missing(),
             "calendar": ", ".join(self.calendar) or "none",
         }
-        missing = ["missing"] if any(column.missing for column in self.columns) else []
-        names = ("column", "role", "minimum", "maximum", "mean", "deviation", "trend", "season", "period")
-        table = columns(*names, *missing)
+        table = columns("column", "role", "minimum", "maximum", "mean", "deviation", "trend", "season", "period")
         for column in self.columns:
             figures = (column.minimum, column.maximum, column.mean, column.deviation)
             table.add_row(
@@ -159,9 +158,13 @@ class SeriesDescription:
                 f"{column.trend:.2f}",
                 f"{column.seasonality:.2f}",
                 "–" if column.period is None else str(column.period),
-                *(f"{column.missing:,}" for _ in missing),
             )
         return sheet(facts, table, self.notes)
+
+    def _missing(self, most: int = 8) -> str:
+        found = [f"{column.missing:,} in {column.name!r}" for column in self.columns if column.missing]
+        more = f" and in {len(found) - most:,} more" if len(found) > most else ""
+        return ", ".join(found[:most]) + more or "no value"
 
     def plot(self) -> Figure:
         """The first target taken apart, the values it takes, and the other columns or series below."""
