@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import io
+
 import pytest
 import torch
 from torch.nn.utils.rnn import pack_sequence
@@ -50,6 +54,31 @@ def test_one_sequence_of_an_output_is_accepted(time, batch, backend):
     assert GRU(3, 5)(output[:, 0])[0].shape == (time, 5)
     output, _ = GRU(3, 3, batch_first=True)(torch.zeros(batch, time, 3))
     assert GRU(3, 5)(output[0])[0].shape == (time, 5)
+
+
+@pytest.mark.parametrize("layer", [GRU(3, 3), GRU(3, 3, backend="reference")])
+def test_layers_as_first_axis_of_a_state_are_accepted(layer):
+    _, state = layer(torch.zeros(7, 1, 3))
+    assert GRU(3, 5)(state[:, 0])[0].shape == (1, 5)
+
+
+@pytest.mark.parametrize("layer", [GRU(3, 3), LSTM(3, 3), Recurrent(GRUCell(3, 3))])
+def test_what_a_layer_returns_is_written_and_copied_as_any_tensor(layer):
+    with torch.no_grad():
+        output, state = layer(X)
+    file = io.BytesIO()
+    torch.save({"output": output, "state": state}, file)
+    file.seek(0)
+    loaded = torch.load(file, weights_only=True)
+    torch.testing.assert_close(loaded, {"output": output, "state": state})
+    torch.testing.assert_close(copy.deepcopy(state), state)
+    assert not vars(output)
+
+
+def test_a_last_state_is_known_when_nothing_else_is_left():
+    last = GRU(3, 3)(X)[1][-1]
+    gc.collect()
+    refused("last state", GRU(3, 5), last)
 
 
 def test_unbatched_layers_follow_each_other():

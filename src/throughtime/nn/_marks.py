@@ -6,23 +6,27 @@ torch reads a 2-D input as one sequence without batch, [time, feature]. A last s
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
 from .._errors import ShapeError
 from .._state import map_state
 from .._types import State
 
-_NAME = "_throughtime_axes"
-
 
 class _Axes(NamedTuple):
     batch: tuple[int, int]
     """Size and stride of the batch axis."""
-    time: tuple[int, int] | None
-    """Of the time axis; a state has none."""
+    other: tuple[int, int] | None
+    """Of the axis beside it: an output's time, a state's layers; the state of a cell has none."""
+
+
+_AXES: MutableMapping[Tensor, _Axes] = WeakIdKeyDictionary()
+"""Kept beside the tensors and not on them, so that they are copied and written as any other."""
 
 
 def mark_output(output: Tensor, batch_axis: int) -> Tensor:
@@ -31,8 +35,9 @@ def mark_output(output: Tensor, batch_axis: int) -> Tensor:
 
 
 def mark_state(state: State, batch_axis: int) -> State:
-    """`state`, its tensors remembered as having no time axis."""
-    return map_state(lambda part: _mark(part, batch_axis, None), state)
+    """`state`, [batch, …], or [layers, batch, …] for a batch axis of 1, its tensors remembered as such."""
+    layers = 0 if batch_axis else None
+    return map_state(lambda part: _mark(part, batch_axis, layers), state)
 
 
 def refuse_last_state(input: Tensor) -> None:
@@ -43,10 +48,11 @@ def refuse_last_state(input: Tensor) -> None:
     """
     if torch.compiler.is_compiling():
         return
-    origin = input if hasattr(input, _NAME) else input._base
-    axes: _Axes | None = getattr(origin, _NAME, None)
+    axes = _AXES.get(input)
+    if axes is None and input._base is not None:
+        axes = _AXES.get(input._base)
     first = (input.shape[0], input.stride(0))
-    if axes is not None and first == axes.batch and first != axes.time:
+    if axes is not None and first == axes.batch and first != axes.other:
         raise ShapeError(
             f"input {list(input.shape)} is the last state or last output of another layer, [batch, hidden], and would "
             "be read as [time, feature] of one sequence: feed the whole output [time, batch, hidden], "
@@ -54,10 +60,10 @@ def refuse_last_state(input: Tensor) -> None:
         )
 
 
-def _mark(tensor: Tensor, batch_axis: int, time_axis: int | None) -> Tensor:
+def _mark(tensor: Tensor, batch_axis: int, other_axis: int | None) -> Tensor:
     if torch.compiler.is_compiling() or tensor.dim() <= batch_axis:
         return tensor
-    sizes = [None if axis is None else (tensor.shape[axis], tensor.stride(axis)) for axis in (batch_axis, time_axis)]
-    origin = tensor if tensor._base is None else tensor._base
-    setattr(origin, _NAME, _Axes(*sizes))  # type: ignore[arg-type]
+    batch = (tensor.shape[batch_axis], tensor.stride(batch_axis))
+    other = None if other_axis is None else (tensor.shape[other_axis], tensor.stride(other_axis))
+    _AXES[tensor if tensor._base is None else tensor._base] = _Axes(batch, other)
     return tensor
