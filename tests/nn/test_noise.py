@@ -51,11 +51,11 @@ def test_a_mask_lasts_a_sequence_and_is_part_of_its_state():
     cell = GRUCell(50, 40, variational_dropout=(0.3, 0.5))
     _, first = cell(torch.randn(8, 50))
     _, second = cell(torch.randn(8, 50), first)
-    assert torch.equal(first.input_mask, second.input_mask)
-    assert torch.equal(first.recurrent_mask, second.recurrent_mask)
-    _, other = cell(torch.randn(8, 50), second.state)
-    assert not torch.equal(other.input_mask, first.input_mask)
-    for mask, rate in ((first.input_mask, 0.3), (first.recurrent_mask, 0.5)):
+    assert torch.equal(first["input_mask"], second["input_mask"])
+    assert torch.equal(first["recurrent_mask"], second["recurrent_mask"])
+    _, other = cell(torch.randn(8, 50), second["state"])
+    assert not torch.equal(other["input_mask"], first["input_mask"])
+    for mask, rate in ((first["input_mask"], 0.3), (first["recurrent_mask"], 0.5)):
         assert mask.unique().tolist() == pytest.approx([0.0, 1 / (1 - rate)])
         assert (mask == 0).double().mean().item() == pytest.approx(rate, abs=0.1)
         assert not torch.equal(mask[0], mask[1])
@@ -63,10 +63,10 @@ def test_a_mask_lasts_a_sequence_and_is_part_of_its_state():
 
 def test_masks_of_one_kind_only():
     _, state = GRUCell(5, 4, variational_dropout=(0.0, 0.5))(torch.randn(3, 5))
-    assert state.input_mask is None
+    assert state["input_mask"] is None
     _, state = GRU(5, 4, num_layers=2, variational_dropout=(0.5, 0.0))(torch.randn(6, 3, 5))
-    assert state.recurrent_mask is None
-    assert [mask.shape[1] for mask in state.input_mask] == [5, 4]
+    assert state["recurrent_mask"] is None
+    assert [mask.shape[1] for mask in state["input_mask"]] == [5, 4]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_reset_draws_a_new_mask_for_its_sequence_alone():
     resets = torch.zeros(4, 3, dtype=torch.bool)
     resets[2, 1] = True
     _, after = layer(torch.randn(4, 3, 30), before, resets=resets)
-    same = [torch.equal(a, b) for a, b in zip(before.input_mask[0], after.input_mask[0], strict=True)]
+    same = [torch.equal(a, b) for a, b in zip(before["input_mask"][0], after["input_mask"][0], strict=True)]
     assert same == [True, False, True]
 
 
@@ -96,7 +96,7 @@ def test_a_state_of_training_serves_in_evaluation():
     x = torch.randn(4, 2, 3)
     _, state = layer(x)
     layer.eval()
-    assert torch.equal(layer(x, state)[0], layer(x, state.state)[0])
+    assert torch.equal(layer(x, state)[0], layer(x, state["state"])[0])
 
 
 def test_variational_dropout_is_the_product_with_the_mask():
@@ -107,8 +107,8 @@ def test_variational_dropout_is_the_product_with_the_mask():
     plain.load_state_dict(cell.state_dict())
     plain.weight_ih.data, plain.weight_hh.data = cell.weight_ih.data, cell.weight_hh.data
     for row in range(2):
-        plain.weight_ih.data = cell.weight_ih.data * state.input_mask[row]
-        plain.weight_hh.data = cell.weight_hh.data * state.recurrent_mask[row]
+        plain.weight_ih.data = cell.weight_ih.data * state["input_mask"][row]
+        plain.weight_hh.data = cell.weight_hh.data * state["recurrent_mask"][row]
         torch.testing.assert_close(plain(x[row : row + 1], h[row : row + 1])[0], output[row : row + 1])
 
 
@@ -156,7 +156,13 @@ def test_weight_drop_is_the_same_on_both_backends():
 
 def test_masks_lie_in_the_tree_of_the_state():
     _, state = GRU(3, 5, 2, variational_dropout=0.5)(torch.randn(4, 2, 3))
-    assert {path for path, _ in leaves(state)} == {"0", "1.0", "1.1", "2.0", "2.1"}
+    assert {path for path, _ in leaves(state)} == {
+        "state",
+        "input_mask.0",
+        "input_mask.1",
+        "recurrent_mask.0",
+        "recurrent_mask.1",
+    }
 
 
 @pytest.mark.parametrize(
@@ -195,9 +201,9 @@ def test_masks_stay_with_their_sequences_in_a_packed_batch():
     wanted, wanted_state = layer(x, carry, lengths=lengths)
     packed, state = layer(pack_padded_sequence(x, lengths, enforce_sorted=False), carry)
     torch.testing.assert_close(pad_packed_sequence(packed)[0], wanted)
-    torch.testing.assert_close(state.state, wanted_state.state)
-    for kept, before in zip(state[1:], carry[1:], strict=True):
-        assert torch.equal(kept[0], before[0])
+    torch.testing.assert_close(state["state"], wanted_state["state"])
+    for mask in ("input_mask", "recurrent_mask"):
+        assert torch.equal(state[mask][0], carry[mask][0])
 
 
 def test_masks_of_one_sequence_without_batch():

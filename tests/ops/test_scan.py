@@ -67,6 +67,25 @@ def test_a_fresh_state_is_drawn_at_each_reset():
     assert outputs[:, 0, 0].tolist() == [1, 2, 3]
 
 
+def test_no_fresh_state_is_drawn_where_no_sequence_begins():
+    drawn = []
+
+    def fresh():
+        drawn.append(len(drawn))
+        return torch.full((2, 1), float(len(drawn)))
+
+    resets = torch.tensor([[False, False], [False, True], [False, False]])
+    outputs, _ = scan(lambda x, state: (state, state), X, torch.zeros(2, 1), fresh=fresh, resets=resets)
+    assert outputs[..., 0].tolist() == [[0, 0], [0, 1], [0, 1]]
+    assert len(drawn) == 1
+
+
+def test_resets_may_be_mapped_over():
+    inputs, resets = torch.stack([X, X + 1]), torch.tensor([[[False, True], [True, False], [False, True]]] * 2)
+    mapped = torch.func.vmap(lambda x, r: scan(note, x, zero(), fresh=zero, resets=r)[0])(inputs, resets)
+    assert torch.equal(mapped[1], scan(note, X + 1, zero(), fresh=zero, resets=resets[1])[0])
+
+
 def test_no_steps():
     state = zero()
     outputs, after = scan(lambda x, state: (torch.cat([x, x], -1), state), X[:0], state)

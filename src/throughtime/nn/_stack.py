@@ -16,7 +16,7 @@ from ..ops import Call, Choice, check_backend, choose, fused, scan
 from ._checks import check_features, check_lengths, check_resets, check_state
 from ._initialise import initialise_as_asked, initialise_extras
 from ._layout import Layout
-from ._step import Masked, Step, drop_weight
+from ._step import Masked, Step, drop_weight, is_masked, without_masks
 from .options import Options, Recurrence, read_options
 
 
@@ -135,14 +135,14 @@ class Stack(nn.RNNBase):
             check_resets(name, resets, time, batch, x.device)
         if hx is None:
             return self.initial_state(batch, device=x.device, dtype=x.dtype)
-        plain = hx.state if isinstance(hx, Masked) else hx
+        plain = without_masks(hx)
         shapes = tuple((s[0], s[2]) if layout.unbatched else s for s in self._state_shapes(batch))
         check_state(name, plain, shapes, time, x)
         return layout.unify_state(tuple(hx) if isinstance(hx, list) else hx)
 
     def _run_whole(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """All layers and directions in one call of torch's."""
-        plain = state.state if isinstance(state, Masked) else state
+        plain = without_masks(state)
         weights = [weight for suffix in self._suffixes() for weight in self._dropped(suffix).values()]
         return fused(
             self.recurrence.kind,
@@ -205,23 +205,24 @@ class Stack(nn.RNNBase):
 
 def _scan(step: Step, x: Tensor, state: State, lengths: Any, resets: Any, reverse: bool) -> tuple[Tensor, State]:
     before = step.ready(state)
-    zeros = map_state(torch.zeros_like, before.state if isinstance(before, Masked) else before)
+    zeros = map_state(torch.zeros_like, without_masks(before))
     return scan(step, x, before, fresh=lambda: step.begin(zeros), lengths=lengths, resets=resets, reverse=reverse)
 
 
 def _at(state: State, index: int) -> State:
     """The state of one layer and direction."""
-    if isinstance(state, Masked):
-        plain, *masks = state
-        return Masked(_at(plain, index), *(None if mask is None else mask[index] for mask in masks))
+    if is_masked(state):
+        masks = (state["input_mask"], state["recurrent_mask"])
+        input_mask, recurrent_mask = (None if mask is None else mask[index] for mask in masks)
+        return Masked(state=_at(state["state"], index), input_mask=input_mask, recurrent_mask=recurrent_mask)
     return map_state(lambda part: part[index], state)
 
 
 def _joined(states: list[State]) -> State:
     """The states of all layers and directions as one."""
-    if isinstance(states[0], Masked):
-        plain, inputs, recurrents = zip(*states, strict=True)
-        return Masked(_joined(list(plain)), _together(inputs), _together(recurrents))
+    if is_masked(states[0]):
+        plain, inputs, recurrents = zip(*(state.values() for state in states), strict=True)
+        return Masked(state=_joined(list(plain)), input_mask=_together(inputs), recurrent_mask=_together(recurrents))
     return map_state(lambda *parts: torch.stack(parts), *states)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, TypedDict, TypeGuard
 
 import torch
 from torch import Tensor
@@ -15,10 +15,11 @@ from .._types import State
 from .options import Noise, Recurrence
 
 
-class Masked(NamedTuple):
+class Masked(TypedDict):
     """A state in training under variational dropout: torch's own, and the masks of the sequence it belongs to.
 
     A cell's masks are tensors [batch, size]; a layer's are tuples of them, one for each layer and direction.
+    It is a plain dict, as a state is kept in checkpoints.
     """
 
     state: State
@@ -26,14 +27,26 @@ class Masked(NamedTuple):
     recurrent_mask: Any
 
 
+def is_masked(state: State) -> TypeGuard[Masked]:
+    """Whether a state carries masks."""
+    return isinstance(state, dict) and state.keys() == Masked.__annotations__.keys()
+
+
+def without_masks(state: State) -> State:
+    """torch's own state, whether there are masks beside it or not."""
+    return state["state"] if is_masked(state) else state
+
+
 def map_plain(
     function: Callable[[Tensor], Tensor], state: State, mask_function: Callable[[Tensor], Tensor] | None = None
 ) -> State:
     """Apply `function` to the tensors of a state, and `mask_function`, if any, to those of its masks."""
-    if not isinstance(state, Masked):
+    if not is_masked(state):
         return map_state(function, state)
-    masks = state[1:] if mask_function is None else map_state(mask_function, state[1:])
-    return Masked(map_state(function, state.state), *masks)
+    masks = (state["input_mask"], state["recurrent_mask"])
+    input_mask, recurrent_mask = masks if mask_function is None else map_state(mask_function, masks)
+    plain = map_state(function, state["state"])
+    return Masked(state=plain, input_mask=input_mask, recurrent_mask=recurrent_mask)
 
 
 @dataclass(frozen=True)
@@ -47,29 +60,30 @@ class Step:
 
     def __call__(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         state = self.ready(state)
-        masks = state if isinstance(state, Masked) else None
-        before = state if masks is None else masks.state
-        recurrent_mask = None if masks is None else masks.recurrent_mask
-        if masks is not None and masks.input_mask is not None:
-            x = x * masks.input_mask
+        masks = state if is_masked(state) else None
+        before = without_masks(state)
+        recurrent_mask = None if masks is None else masks["recurrent_mask"]
+        if masks is not None and masks["input_mask"] is not None:
+            x = x * masks["input_mask"]
         after = self.recurrence.equation(x, before, recurrent_mask=recurrent_mask, **self.parameters)
         after = self._zoned_out(after, before)
         output = after[0] if isinstance(after, tuple) else after
-        return output, after if masks is None else masks._replace(state=after)
+        return output, after if masks is None else {**masks, "state": after}
 
     def ready(self, state: State) -> State:
         """A state with the masks that this step needs, drawn if there are none, and without where it needs none."""
-        if isinstance(state, Masked) and self._masking:
+        if is_masked(state) and self._masking:
             self._check_masks(state)
             return state
-        return self.begin(state.state if isinstance(state, Masked) else state)
+        return self.begin(without_masks(state))
 
     def begin(self, state: State) -> State:
         """A plain state as the beginning of a sequence: with masks of its own."""
         if not self._masking:
             return state
         _, h = next(leaves(state))
-        return Masked(state, *(draw_mask(rate, (len(h), size), h) for rate, size in self._mask_sizes()))
+        input_mask, recurrent_mask = (draw_mask(rate, (len(h), size), h) for rate, size in self._mask_sizes())
+        return Masked(state=state, input_mask=input_mask, recurrent_mask=recurrent_mask)
 
     def _mask_sizes(self) -> list[tuple[float, int]]:
         """The rates of the masks of the input and of h, and how many features each has."""
@@ -80,13 +94,14 @@ class Step:
         ]
 
     def _check_masks(self, state: Masked) -> None:
-        for mask, (rate, size) in zip(state[1:], self._mask_sizes(), strict=True):
+        masks = (state["input_mask"], state["recurrent_mask"])
+        for mask, (rate, size) in zip(masks, self._mask_sizes(), strict=True):
             given = None if mask is None else mask.shape[-1]
             wanted = size if rate else None
             if given != wanted:
                 raise ShapeError(
                     f"the state has a dropout mask of {given or 'no'} features, expected {wanted or 'none'}: "
-                    "it is another layer's state; its `.state` may be passed alone"
+                    "it is another layer's state; its ['state'] may be passed alone"
                 )
 
     @property

@@ -13,7 +13,7 @@ from .._errors import ConfigurationError, ShapeError
 from .._types import State
 from ..ops import Step as StepFunction
 from ._initialise import initialise_as_asked, initialise_extras
-from ._step import Masked, Step, drop_weight
+from ._step import Step, drop_weight, without_masks
 from .options import Options, Recurrence, read_options
 
 
@@ -142,7 +142,7 @@ class GatedCell(Cell):
             )
 
     def _check_state(self, state: State, batch: int) -> None:
-        plain = state.state if isinstance(state, Masked) else state
+        plain = without_masks(state)
         parts = plain if isinstance(plain, (tuple, list)) else (plain,)
         wanted = [[batch, self.output_size], [batch, self.hidden_size]][: self.recurrence.parts]
         given = [list(part.shape) if isinstance(part, Tensor) else type(part).__name__ for part in parts]

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
+from torch._C._functorch import peek_interpreter_stack
 
 from ..._state import select
 from ..._types import Lengths, Resets, State
@@ -31,7 +32,7 @@ def scan(
     Args:
         inputs: [time, batch, …].
         state: the state before the first step; batch is axis 0 of all its tensors.
-        fresh: a state to begin a sequence with, needed where there are resets.
+        fresh: a state to begin sequences with, needed where there are resets; called only before steps with a reset.
         lengths: integers [batch].
         resets: bool [time, batch]; the state before these steps is `fresh()`.
         reverse: from the end to the beginning; each sequence begins at its own end, and afresh before each reset.
@@ -53,11 +54,11 @@ def scan(
     if lengths is not None:
         active = torch.arange(steps, device=lengths.device)[:, None] < lengths
         inputs = inputs.masked_fill(~_aligned(active, inputs), 0)
-    starts = None if resets is None else _starts(resets, active, reverse).unbind(0)
+    starts, restarting = ((), [False] * steps) if resets is None else _starts(resets, active, reverse)
     rows, valid = inputs.unbind(0), None if active is None else active.unbind(0)
     outputs: list[Tensor] = [inputs] * steps
     for time in reversed(range(steps)) if reverse else range(steps):
-        if starts is not None and fresh is not None:
+        if restarting[time] and fresh is not None:
             state = select(starts[time], fresh(), state)
         output, following = step(rows[time], state)
         if valid is not None:
@@ -67,10 +68,17 @@ def scan(
     return torch.stack(outputs), state
 
 
-def _starts(resets: Tensor, active: Tensor | None, reverse: bool) -> Tensor:
-    """Before which steps the loop begins afresh: a document that ends before step t begins, backwards, at t − 1."""
-    real = resets if active is None else resets & active
-    return torch.cat([real[1:], torch.zeros_like(real[:1])]) if reverse else real
+def _starts(resets: Tensor, active: Tensor | None, reverse: bool) -> tuple[tuple[Tensor, ...], list[bool]]:
+    """Before which steps each sequence begins afresh, and before which any does: all, where values are not to be read.
+
+    A document that ends before step t begins, backwards, at t − 1.
+    """
+    starts = resets if active is None else resets & active
+    if reverse:
+        starts = torch.cat([starts[1:], torch.zeros_like(starts[:1])])
+    transformed = torch.compiler.is_compiling() or peek_interpreter_stack() is not None
+    anywhere = [True] * len(starts) if transformed else starts.any(1).tolist()
+    return starts.unbind(0), anywhere
 
 
 def _aligned(mask: Tensor, values: Tensor) -> Tensor:
