@@ -32,6 +32,7 @@ class Batch:
         lengths: how many steps of each sequence are real, [batch]; `None` when all are.
         resets: where a sequence starts afresh in mid-batch, bool [time, batch].
         weights: what each step's loss counts, [time, batch]; `None` counts every valid step once.
+        device: where segments are put; `None` leaves them where the inputs are. `to` sets it.
 
     Example:
         >>> batch = Batch(torch.zeros(5, 2, 3), torch.zeros(5, 2), lengths=torch.tensor([5, 2]))
@@ -44,6 +45,7 @@ class Batch:
     lengths: Lengths | None = None
     resets: Resets | None = None
     weights: Float[Tensor, "time batch"] | None = None
+    device: torch.device | str | None = None
 
     def __post_init__(self) -> None:
         time, batch = self.inputs.shape[:2]
@@ -69,21 +71,20 @@ class Batch:
         lengths = None if self.lengths is None else (self.lengths - start).clamp(0, stop - start)
         resets = None if self.resets is None else self.resets[start:stop]
         weights = None if self.weights is None else self.weights[start:stop]
-        return Batch(
-            torch.as_tensor(self.inputs[start:stop]),
-            torch.as_tensor(self.targets[start:stop]),
-            lengths,
-            resets,
-            weights,
-        )
+        return Batch(self._cut(self.inputs[start:stop]), self._cut(self.targets[start:stop]), lengths, resets, weights)
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch with its tensors on `device`."""
-        moved = (
-            None if value is None else torch.as_tensor(value).to(device)
-            for value in (self.inputs, self.targets, self.lengths, self.resets, self.weights)
-        )
-        return Batch(*moved)
+        """The same batch with its tensors on `device`; of an array or a memory map, each segment when it is cut."""
+
+        def moved(part: Any) -> Any:
+            return part.to(device) if isinstance(part, Tensor) else part
+
+        lengths, resets, weights = moved(self.lengths), moved(self.resets), moved(self.weights)
+        return Batch(moved(self.inputs), moved(self.targets), lengths, resets, weights, device)
+
+    def _cut(self, piece: Any) -> Tensor:
+        """Of an array a copy, as a memory map may be read-only."""
+        return piece.to(self.device) if isinstance(piece, Tensor) else torch.tensor(piece, device=self.device)
 
 
 def _swapped(shape: torch.Size, time: int, batch: int) -> str:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from throughtime import Batch, ConfigurationError, Full, ShapeError, Truncated, UnsupportedError, backward
+from throughtime._state import leaves
+from throughtime._types import State
 from throughtime.gradients import strategy_named
 from throughtime.nn import GRU, LSTM, RNN, Recurrent
+from throughtime.training import checkpoint
 
 T, B, I, H = 7, 3, 2, 4  # noqa: E741
 
@@ -80,7 +86,7 @@ def takes(model: nn.Module, kind: str) -> bool:
 def test_full_is_the_gradient_of_the_weighted_sum(model: nn.Module, kind: str) -> None:
     batch = batch_of(kind)
     if not takes(model, kind):
-        with pytest.raises(UnsupportedError, match="takes none: use throughtime's layer"):
+        with pytest.raises(UnsupportedError, match=r"takes no .*: use throughtime's layer"):
             backward(model, batch, squared_error)
         return
     extras = {key: getattr(batch, key) for key in ("lengths", "resets") if getattr(batch, key) is not None}
@@ -190,6 +196,70 @@ def test_what_cannot_stream_is_refused_by_truncated_alone(layer: nn.Module) -> N
         backward(layer, batch, squared_error, Truncated(2))
     backward(layer, batch, squared_error, Full())
     assert layer.weight_hh_l0.grad is not None
+
+
+def test_lengths_want_a_model_that_is_time_first() -> None:
+    layer = GRU(I, H, batch_first=True)
+    batch = Batch(torch.randn(B, B, I), torch.randn(B, B, H), lengths=torch.tensor([3, 2, 1]))
+    with pytest.raises(UnsupportedError, match="lengths need a time-first model"):
+        backward(layer, batch, squared_error)
+
+
+def test_models_that_take_any_keyword_take_lengths() -> None:
+    class Wrapped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = GRU(I, H)
+
+        def forward(self, x: Tensor, state: Tensor | None = None, **extras: Tensor) -> tuple[Tensor, Tensor]:
+            return self.layer(x, state, **extras)
+
+    model = Wrapped().double()
+    backward(model, batch_of("ragged"), squared_error)
+    found = gradients(model.layer)
+    backward(model.layer, batch_of("ragged"), squared_error)
+    assert all(torch.equal(found[name], wanted) for name, wanted in gradients(model.layer).items())
+
+
+@pytest.mark.parametrize("layer", [GRU, LSTM])
+def test_a_carry_with_dropout_masks_outlives_a_checkpoint(layer: type[nn.Module], tmp_path: Path) -> None:
+    def made() -> tuple[nn.Module, torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        model = layer(I, H, num_layers=2, variational_dropout=(0.5, 0.3))
+        return model, torch.optim.Adam(model.parameters(), lr=0.1)
+
+    def train(model: nn.Module, optimizer: torch.optim.Optimizer, carry: State) -> State:
+        torch.manual_seed(2)
+        batch = Batch(torch.randn(T, B, I), torch.randn(T, B, H))
+        for segment in Truncated(3).segments(model, batch, squared_error, carry):
+            optimizer.step()
+            optimizer.zero_grad()
+            carry = segment.carry
+        return carry
+
+    model, optimizer = made()
+    carry = train(model, optimizer, None)
+    checkpoint.save(tmp_path / "kept.safetensors", model, optimizer, carry, checkpoint.Position(step=3), {})
+    resumed, other = made()
+    kept, *_ = checkpoint.restore(tmp_path / "kept.safetensors", resumed, other)
+    assert dict(leaves(train(resumed, other, kept))).keys() == dict(leaves(train(model, optimizer, carry))).keys()
+    for found, wanted in zip(resumed.parameters(), model.parameters(), strict=True):
+        assert torch.equal(found, wanted)
+
+
+def test_memory_maps_stay_on_disk_until_they_are_cut(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(0).standard_normal((T, B, I)).astype(np.float32)
+    np.save(tmp_path / "inputs.npy", numbers)
+    mapped = np.load(tmp_path / "inputs.npy", mmap_mode="r")
+    batch = Batch(mapped, torch.zeros(T, B, H), lengths=torch.tensor([7, 3, 1])).to("meta")
+    assert batch.inputs is mapped
+    assert batch.targets.device.type == batch.lengths.device.type == "meta"
+    assert batch.segment(0, 2).inputs.device.type == "meta"
+    model = GRU(I, H)
+    backward(model, Batch(mapped, torch.zeros(T, B, H)), squared_error, Truncated(3))
+    found = gradients(model)
+    backward(model, Batch(torch.from_numpy(numbers), torch.zeros(T, B, H)), squared_error, Truncated(3))
+    assert all(torch.equal(found[name], wanted) for name, wanted in gradients(model).items())
 
 
 def test_refusals() -> None:

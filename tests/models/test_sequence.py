@@ -19,7 +19,8 @@ from throughtime.models import (
     ValueModelConfiguration,
     negative_log_likelihood,
 )
-from throughtime.nn import GRU, LSTM
+from throughtime.models._width import input_width
+from throughtime.nn import GRU, LSTM, GRUCell, Lags, Recurrent, Sequential
 
 CELLS = ("rnn", "gru", "lstm")
 
@@ -160,3 +161,113 @@ def test_forecasts_are_samples_after_a_warm_up() -> None:
 def test_scores_are_surprise() -> None:
     x = torch.randint(3, (5, 2))
     assert torch.equal(symbol_model().score(x), -symbol_model().log_prob(x))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "words"),
+    [
+        (GRU(4, 4, bidirectional=True), "GRU is bidirectional: it sees the future"),
+        (nn.LSTM(4, 4, bidirectional=True), "use bidirectional=False"),
+        (nn.GRU(4, 8, batch_first=True), "would take time for batch and mix the sequences"),
+        (Sequential(nn.Linear(4, 4), Sequential(nn.GRU(4, 8, batch_first=True))), "use batch_first=False"),
+    ],
+)
+def test_a_backbone_that_sees_the_future_or_mixes_sequences_is_refused(backbone: nn.Module, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        SequenceModel(nn.Identity(), backbone, HEADS["normal"](8, 4))
+
+
+def test_a_backbone_that_says_it_does_not_stream_is_refused() -> None:
+    backbone = nn.Linear(4, 8)
+    backbone.streams = False  # type: ignore[assignment]
+    with pytest.raises(ConfigurationError, match="streams = False"):
+        SequenceModel(nn.Identity(), backbone, HEADS["normal"](8, 4))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_log_prob_reads_what_is_known_of_each_step(cell: str) -> None:
+    model = value_model(cell, "normal")
+    x, known = torch.randn(6, 3, 2), torch.randn(6, 3, 1)
+    wanted, state, before = [], None, torch.zeros(3, 2)
+    for element, row in zip(x, known, strict=True):  # x_t from x_{t−1} and known_t, one step after the other
+        distribution, state = model(torch.cat([before, row], -1)[None], state)
+        wanted.append(distribution.log_prob(element)[0])
+        before = element
+    torch.testing.assert_close(model.log_prob(x, known), torch.stack(wanted))
+    torch.testing.assert_close(model.score(x, known), -torch.stack(wanted))
+    lengths = torch.tensor([6, 2, 4])
+    valid = torch.arange(6)[:, None] < lengths
+    torch.testing.assert_close(model.score(x, known, lengths=lengths), -torch.stack(wanted) * valid)
+
+
+def test_the_first_step_reads_what_is_known_of_it() -> None:
+    model = value_model()
+    x, known = torch.randn(4, 2, 2), torch.randn(4, 2, 1)
+    other = known.clone()
+    other[0] += 1
+    assert not torch.equal(model.log_prob(x, known)[0], model.log_prob(x, other)[0])
+    torch.manual_seed(5)
+    drawn = model.sample(3, batch_size=2, known=known[:3])
+    torch.manual_seed(5)
+    first = torch.cat([torch.zeros(2, 2), known[0]], -1)
+    assert torch.equal(drawn, model.sample(3, first, known=known[1:3]))
+
+
+def test_elements_and_known_columns_that_do_not_fit_are_refused() -> None:
+    model, x, known = value_model(), torch.randn(6, 3, 2), torch.randn(6, 3, 1)
+    with pytest.raises(ShapeError, match=r"x is \[6, 3, 3\], expected \[time, batch, 2\]"):
+        model.log_prob(torch.cat([x, known], -1))
+    with pytest.raises(ShapeError, match=r"known has 0 columns.*built to read 1: give known \[time, batch, 1\]"):
+        model.log_prob(x)
+    with pytest.raises(ShapeError, match="known has 2 columns"):
+        model.score(x, known.expand(6, 3, 2))
+    with pytest.raises(ShapeError, match="built to read 0: leave known out"):
+        value_model(known=0).log_prob(x, known)
+    with pytest.raises(ShapeError, match=r"expected \[6, 3, feature\]"):
+        model.log_prob(x, known[1:])
+    with pytest.raises(ShapeError, match="none beside symbols"):
+        symbol_model().log_prob(torch.zeros(6, 3, dtype=torch.long), known)
+    with pytest.raises(ShapeError, match=r"expected indices \[time, batch\]"):
+        symbol_model().log_prob(x)
+    with pytest.raises(ShapeError, match="built to read 1"):
+        model.sample(3, batch_size=3)
+    with pytest.raises(ShapeError, match=r"known is \[1, 3, 1\], expected \[2, 3, feature\]"):
+        model.sample(3, torch.zeros(3, 3), known=known[:1])
+
+
+@pytest.mark.parametrize(
+    ("modules", "width"),
+    [
+        ((nn.Identity(), Sequential(Lags(2, (0, 1, 5)), Sequential(GRU(7, 8), nn.Dropout()))), 3),
+        ((nn.Sequential(nn.Linear(5, 4), nn.Tanh()), GRU(4, 8)), 5),
+        ((nn.Identity(), Recurrent(GRUCell(3, 8))), 3),
+        ((nn.Identity(), nn.LSTM(4, 8)), 4),
+        ((nn.Embedding(5, 4), GRU(4, 8)), None),
+        ((nn.Identity(),), None),
+    ],
+)
+def test_the_width_of_inputs_is_what_the_first_layers_tell(modules: tuple[nn.Module, ...], width: int | None) -> None:
+    assert input_width(*modules) == width
+
+
+@pytest.mark.parametrize("layer", [nn.RNN(2, 8), nn.GRU(2, 8, num_layers=2), nn.LSTM(2, 8)])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_torchs_layers_serve_as_backbones(layer: nn.RNNBase, wrapped: bool) -> None:
+    model = SequenceModel(nn.Identity(), Sequential(layer) if wrapped else layer, HEADS["normal"](8, 2))
+    x = torch.randn(5, 3, 2)
+    assert torch.equal(model(x)[0].mean, model(x, model.initial_state(3))[0].mean)
+    wanted = model(x.repeat_interleave(4, 1))[1]
+    torch.testing.assert_close(model.repeat_state(model(x)[1], 4), wanted)
+    assert model.forecast(x, 3, samples=4).shape == (4, 3, 3, 2)
+    assert model.forecast(x[:1], 3, samples=4).shape == (4, 3, 3, 2)
+    assert model.sample(4, batch_size=2).shape == (4, 2, 2)
+    for extra in ({"lengths": torch.tensor([5, 2, 1])}, {"resets": torch.zeros(5, 3, dtype=torch.bool)}):
+        with pytest.raises(UnsupportedError, match=r"takes no .*: use throughtime's layer"):
+            model(x, **extra)
+    with pytest.raises(UnsupportedError, match="takes no lengths"):
+        model.log_prob(x, lengths=torch.tensor([5, 2, 1]))
+
+
+def test_a_backbone_without_a_first_state_is_named() -> None:
+    with pytest.raises(UnsupportedError, match="Linear has no initial_state"):
+        SequenceModel(nn.Identity(), nn.Linear(2, 8), HEADS["normal"](8, 2)).initial_state(1)

@@ -41,10 +41,11 @@ def test_lengths_and_resets_reach_every_layer_with_a_state():
 
 def test_torchs_layers_take_part():
     stack, x = Sequential(nn.Linear(2, 3), nn.LSTM(3, 4)), torch.randn(7, 3, 2)
+    assert [tuple(part.shape) for part in stack.initial_state(3)[1]] == [(1, 3, 4)] * 2
     output, state = stack(x, stack.initial_state(3))
     assert output.shape == (7, 3, 4)
     stack(x, state)
-    with pytest.raises(UnsupportedError, match=r"layer 1 is torch.nn.LSTM, which has no lengths"):
+    with pytest.raises(UnsupportedError, match=r"layer 1, LSTM, takes no lengths: use throughtime"):
         stack(x, lengths=torch.tensor([7, 1, 1]))
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from .._errors import ConfigurationError, ShapeError, UnsupportedError
 from .._types import Batch, Loss, Segment, State
+from ..nn.contract import accepted, streams
 
 
 class Strategy(ABC):
@@ -48,17 +48,21 @@ class Strategy(ABC):
             )
 
 
-def streams(model: nn.Module) -> bool:
-    """Whether `output, state = model(x, state)` may be called on consecutive pieces of a time-first sequence."""
-    declared = getattr(model, "streams", None)
-    if declared is not None:
-        return bool(declared)
-    return not (getattr(model, "bidirectional", False) or getattr(model, "batch_first", False))
-
-
 def summed_loss(model: nn.Module, batch: Batch, loss: Loss, state: State) -> tuple[Tensor, Tensor, State]:
-    """One forward over `batch`: the weighted sum of its losses, the sum of the weights, and the state after it."""
-    output, state = model(batch.inputs, state, **_extras(model, batch))
+    """One forward over `batch`: the weighted sum of its losses, the sum of the weights, and the state after it.
+
+    Raises:
+        UnsupportedError: where the batch has lengths or resets and the model takes none, or lengths and the model is
+            batch_first.
+        ShapeError: where the loss is not one value a step and sequence.
+    """
+    if batch.lengths is not None and getattr(model, "batch_first", False):
+        raise UnsupportedError(
+            f"the batch has lengths but {type(model).__name__} is batch_first: lengths need a time-first model, "
+            "batch_first=False, and inputs [time, batch, …]"
+        )
+    extras = accepted(model, type(model).__name__, lengths=batch.lengths, resets=batch.resets)
+    output, state = model(batch.inputs, state, **extras)
     values = loss(output, batch.targets)
     expected = tuple(batch.inputs.shape[:2])
     if tuple(values.shape) != expected:
@@ -66,7 +70,7 @@ def summed_loss(model: nn.Module, batch: Batch, loss: Loss, state: State) -> tup
             f"the loss is {list(values.shape)}, expected one value a step and sequence, {list(expected)}: "
             "do not reduce it (reduction='none'), and sum over features"
         )
-    weights = _weights(model, batch, values)
+    weights = _weights(batch, values)
     if weights is None:
         return values.sum(), torch.tensor(float(values.numel()), device=values.device), state
     kept = torch.where(weights != 0, values, torch.zeros((), dtype=values.dtype, device=values.device))
@@ -83,24 +87,9 @@ def add_gradient(loss_sum: Tensor) -> None:
     loss_sum.backward()
 
 
-def _extras(model: nn.Module, batch: Batch) -> dict[str, Any]:
-    extras = {name: value for name in ("lengths", "resets") if (value := getattr(batch, name)) is not None}
-    accepted = inspect.signature(model.forward).parameters
-    for name in extras:
-        if name not in accepted:
-            raise UnsupportedError(
-                f"the batch has {name} but {type(model).__name__} takes none: use throughtime's layer of that name, "
-                "or wrap the cell in Recurrent"
-            )
-    return extras
-
-
-def _weights(model: nn.Module, batch: Batch, values: Tensor) -> Tensor | None:
+def _weights(batch: Batch, values: Tensor) -> Tensor | None:
     weights = None if batch.weights is None else batch.weights.to(values)
     if batch.lengths is None:
         return weights
-    time_axis = 1 if getattr(model, "batch_first", False) else 0
-    steps = torch.arange(values.shape[time_axis], device=values.device)
-    lengths = batch.lengths.to(values.device)
-    valid = steps < lengths[:, None] if time_axis == 1 else steps[:, None] < lengths
+    valid = torch.arange(len(values), device=values.device)[:, None] < batch.lengths.to(values.device)
     return valid.to(values.dtype) if weights is None else torch.where(valid, weights, torch.zeros_like(weights))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -11,6 +9,8 @@ from torch.distributions import Distribution
 from .._errors import ConfigurationError, ShapeError
 from .._state import map_state
 from .._types import Lengths, Resets, State
+from ..nn.contract import accepted, initial_state, streams
+from ._width import input_width
 from .decoding import Decoding
 from .heads import Head
 
@@ -25,13 +25,15 @@ class SequenceModel(nn.Module):
 
     Args:
         embedding: inputs → [time, batch, feature], step by step and without state (`nn.Embedding`, `nn.Identity`, …).
-        backbone: `features, state = backbone(embedded, state)`.
+        backbone: `features, state = backbone(embedded, state)`; time first, and no step reads a later one.
         head: features → the distribution of x_t.
         residual: how many leading input features the head's location is added to; with the number of predicted
             values, the model predicts the change from x_{t−1}.
 
     Raises:
+        ConfigurationError: where the backbone does not stream, or `residual` and the head contradict each other.
         ShapeError: for inputs without a time and a batch axis.
+        UnsupportedError: for lengths or resets where the backbone, as torch.nn's, takes none.
 
     Example:
         >>> from throughtime.models.heads import CategoricalHead
@@ -45,6 +47,8 @@ class SequenceModel(nn.Module):
         super().__init__()
         if residual and residual != head.size:
             raise ConfigurationError(f"residual={residual} but the head predicts {head.size} values: they must agree")
+        if not streams(backbone):
+            raise ConfigurationError(_why_not(backbone))
         self.embedding = embedding
         self.backbone = backbone
         self.head = head
@@ -53,7 +57,7 @@ class SequenceModel(nn.Module):
     @property
     def streams(self) -> bool:
         """Whether a sequence may be fed in pieces."""
-        return bool(getattr(self.backbone, "streams", True))
+        return streams(self.backbone)
 
     def forward(
         self, inputs: Tensor, state: State = None, *, lengths: Lengths | None = None, resets: Resets | None = None
@@ -62,25 +66,38 @@ class SequenceModel(nn.Module):
         self._check(inputs)
         return self._continue(self.embedding(inputs), inputs, state, lengths=lengths, resets=resets)
 
-    def log_prob(self, x: Tensor, *, lengths: Lengths | None = None) -> Tensor:
+    def log_prob(self, x: Tensor, known: Tensor | None = None, *, lengths: Lengths | None = None) -> Tensor:
         """log P(x_t | x_<t) in nats for whole sequences, [time, batch]; summed over time, log P(x).
 
-        The first element is predicted from the initial state and an input of zeros. Past a length it is zero.
+        The first element is predicted from the initial state and, for x_0, zeros. Past a length it is zero.
+
+        Args:
+            x: [time, batch] symbols, or [time, batch, value].
+            known: what is known in advance, [time, batch, feature]; row t belongs to x_t.
+            lengths: integers [batch]: how many steps of each sequence are real.
+
+        Raises:
+            ShapeError: where x has not the head's number of values, or known is not what the model reads.
         """
         self._check(x)
-        embedded = self.embedding(x)
-        before = torch.cat([torch.zeros_like(embedded[:1]), embedded[:-1]])
-        shown = torch.cat([torch.zeros_like(x[:1]), x[:-1]])
-        distribution, _ = self._continue(before, shown, None, lengths=lengths)
+        self._check_elements(x, known)
+        before = torch.cat([torch.zeros_like(x[:1]), x[:-1]])
+        if known is None:
+            embedded = self.embedding(x)
+            embedded = torch.cat([torch.zeros_like(embedded[:1]), embedded[:-1]])
+        else:
+            before = torch.cat([before, known], -1)
+            embedded = self.embedding(before)
+        distribution, _ = self._continue(embedded, before, None, lengths=lengths)
         values = distribution.log_prob(x)
         if lengths is None:
             return values
         valid = torch.arange(len(values), device=values.device)[:, None] < lengths
         return torch.where(valid, values, torch.zeros_like(values))
 
-    def score(self, x: Tensor, *, lengths: Lengths | None = None) -> Tensor:
-        """The surprise −log P(x_t | x_<t) in nats of each step of whole sequences, [time, batch]."""
-        return -self.log_prob(x, lengths=lengths)
+    def score(self, x: Tensor, known: Tensor | None = None, *, lengths: Lengths | None = None) -> Tensor:
+        """The surprise −log P(x_t | x_<t) in nats of each step of whole sequences, [time, batch]; as `log_prob`."""
+        return -self.log_prob(x, known, lengths=lengths)
 
     @torch.no_grad()
     def forecast(self, observed: Tensor, horizon: int, known: Tensor | None = None, *, samples: int = 100) -> Tensor:
@@ -103,7 +120,7 @@ class SequenceModel(nn.Module):
                 "expected at least one step, and a row known for each of time + horizon"
             )
         inputs = torch.cat([observed, known[1 : time + 1]], -1)
-        state = self(inputs[:-1])[1] if time > 1 else self.initial_state(batch)
+        state = self(inputs[:-1])[1] if time > 1 else None
         paths = self.sample(
             horizon,
             inputs[-1].repeat_interleave(samples, 0),
@@ -130,25 +147,39 @@ class SequenceModel(nn.Module):
             first: the input of the first step, [batch, …]; `None` starts a sequence as `log_prob` does.
             state: the state before it.
             batch_size: how many sequences, where `first` is not given.
-            known: what is known in advance of the steps after the first, [steps − 1, batch, feature].
+            known: what is known in advance of the steps that are not in `first`: [steps − 1, batch, feature], or
+                [steps, batch, feature] without `first`.
             decoding: how each element is drawn.
 
         Returns:
             [steps, batch, …]
+
+        Raises:
+            ShapeError: where known has not these steps and sequences, or not the columns that the model reads.
         """
+        wanted = (steps, batch_size) if first is None else (steps - 1, len(first))
+        if known is not None and tuple(known.shape[:2]) != wanted:
+            raise ShapeError(f"known is {list(known.shape)}, expected [{wanted[0]}, {wanted[1]}, feature]")
         drawn: list[Tensor] = []
+        ahead = iter(() if known is None else known)
         for step in range(steps):
-            distribution, state = self._start(batch_size) if first is None else self(first[None], state)
+            if step > 0 or first is not None:
+                distribution, state = self(first[None], state)
+            else:
+                distribution, state = self._start(batch_size, next(ahead, None))
             element = decoding.draw(distribution)[0]
             drawn.append(element)
-            ahead = known is not None and step + 1 < steps
-            first = torch.cat([element, known[step]], -1) if known is not None and ahead else element
+            row = next(ahead, None)
+            first = element if row is None else torch.cat([element, row], -1)
         return torch.stack(drawn)
 
     def initial_state(self, batch_size: int) -> State:
-        """The state before the first step of `batch_size` sequences."""
-        initial: Callable[[int], State] = getattr(self.backbone, "initial_state")  # noqa: B009, a module of any kind
-        return initial(batch_size)
+        """The state before the first step of `batch_size` sequences.
+
+        Raises:
+            UnsupportedError: where the backbone tells none.
+        """
+        return initial_state(self.backbone, batch_size)
 
     def repeat_state(self, state: State, times: int) -> State:
         """A state for `times` copies of each sequence, copies side by side, as sampling many futures needs."""
@@ -160,17 +191,44 @@ class SequenceModel(nn.Module):
 
         return map_state(repeat, state, one, two)
 
-    def _start(self, batch_size: int) -> tuple[Distribution, State]:
+    def _start(self, batch_size: int, known: Tensor | None) -> tuple[Distribution, State]:
         discrete = isinstance(self.embedding, nn.Embedding) or self.head.discrete
         shape = (1, batch_size) if discrete else (1, batch_size, self.head.size)
         blank = torch.zeros(shape, dtype=torch.long if discrete else None, device=self.head.linear.weight.device)
-        return self._continue(torch.zeros_like(self.embedding(blank)), blank, None)
+        if not discrete:
+            self._check_width(known)
+        if known is None:
+            return self._continue(torch.zeros_like(self.embedding(blank)), blank, None)
+        blank = torch.cat([blank, known[None]], -1)
+        return self._continue(self.embedding(blank), blank, None)
 
     def _continue(self, embedded: Tensor, inputs: Tensor, state: State, **extras: Tensor | None) -> tuple:
-        given = {name: value for name, value in extras.items() if value is not None}
-        features, state = self.backbone(embedded, state, **given)
+        taken = accepted(self.backbone, f"the backbone {type(self.backbone).__name__}", **extras)
+        features, state = self.backbone(embedded, state, **taken)
         base = inputs[..., : self.residual] if self.residual else None
         return (self.head(features) if base is None else self.head(features, base)), state
+
+    def _check_elements(self, x: Tensor, known: Tensor | None) -> None:
+        values = x.is_floating_point()
+        if values and (self.head.discrete or x.shape[-1] != self.head.size):
+            wanted = "indices [time, batch]" if self.head.discrete else f"[time, batch, {self.head.size}]"
+            raise ShapeError(f"x is {list(x.shape)}, expected {wanted}; what is known in advance is given as `known`")
+        if known is not None and (not values or known.dim() != 3 or known.shape[:2] != x.shape[:2]):
+            fix = f"[{len(x)}, {x.shape[1]}, feature], a row for each of x" if values else "none beside symbols"
+            raise ShapeError(f"known is {list(known.shape)} for x {list(x.shape)}: expected {fix}")
+        if values:
+            self._check_width(known)
+
+    def _check_width(self, known: Tensor | None) -> None:
+        """Refuse columns known in advance that the model was not built to read, as far as its layers tell."""
+        width = input_width(self.embedding, self.backbone)
+        given = 0 if known is None else known.shape[-1]
+        if width is not None and self.head.size + given != width:
+            wanted = width - self.head.size
+            raise ShapeError(
+                f"known has {given} columns beside the {self.head.size} of x, but the model was built to read {wanted}:"
+                + (f" give known [time, batch, {wanted}]" if wanted else " leave known out")
+            )
 
     def _check(self, inputs: Tensor) -> None:
         symbols = not inputs.is_floating_point()
@@ -179,6 +237,25 @@ class SequenceModel(nn.Module):
             raise ShapeError(
                 f"inputs are {list(inputs.shape)}, expected {wanted}; for one sequence add a batch axis: unsqueeze(1)"
             )
+
+
+def _why_not(backbone: nn.Module) -> str:
+    """Why a backbone that does not stream cannot serve."""
+    for module in backbone.modules():
+        if getattr(module, "bidirectional", False):
+            return (
+                f"the backbone's {type(module).__name__} is bidirectional: it sees the future, so P(x_t | x_<t) would "
+                "read x_t; use bidirectional=False"
+            )
+        if getattr(module, "batch_first", False):
+            return (
+                f"the backbone's {type(module).__name__} is batch_first: it would take time for batch and mix the "
+                "sequences; use batch_first=False, and inputs [time, batch, …]"
+            )
+    return (
+        f"the backbone {type(backbone).__name__} says streams = False, so it may read x_t before predicting it: "
+        "use one that can be fed in pieces, time first"
+    )
 
 
 def negative_log_likelihood(output: Distribution, target: Tensor) -> Tensor:

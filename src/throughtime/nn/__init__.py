@@ -3,6 +3,7 @@
 from .acceleration import Acceleration as Acceleration
 from .acceleration import accelerate as accelerate
 from .cell import Cell as Cell
+from .contract import streams as streams
 from .gru import GRU as GRU
 from .gru import GRUCell as GRUCell
 from .lags import Lags as Lags

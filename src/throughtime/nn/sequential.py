@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .._errors import ShapeError, UnsupportedError
+from .._errors import ShapeError
 from .._types import State
+from .contract import accepted, has_state, initial_state, streams
 
 
 class Sequential(nn.Module):
@@ -38,11 +39,14 @@ class Sequential(nn.Module):
     @property
     def streams(self) -> bool:
         """Whether a sequence may be fed in pieces: whether every layer allows it."""
-        return all(_streams(layer) for layer in self.layers)
+        return all(streams(layer) for layer in self.layers)
 
     def initial_state(self, batch_size: int, *, device: Any = None, dtype: Any = None) -> State:
-        """Each layer's own."""
-        return tuple(_initial_state(layer, batch_size, device=device, dtype=dtype) for layer in self.layers)
+        """Each layer's own, `None` where a module has none."""
+        return tuple(
+            initial_state(layer, batch_size, device=device, dtype=dtype) if has_state(layer) else None
+            for layer in self.layers
+        )
 
     def forward(
         self, x: Tensor, state: State = None, *, lengths: Tensor | None = None, resets: Tensor | None = None
@@ -51,7 +55,7 @@ class Sequential(nn.Module):
 
         Raises:
             ShapeError: where the state is not of as many layers.
-            UnsupportedError: where lengths or resets meet a layer of torch.nn, which knows neither.
+            UnsupportedError: where lengths or resets meet a layer that takes none, as torch.nn's.
         """
         states = (None,) * len(self) if state is None else state
         if not isinstance(states, (tuple, list)) or len(states) != len(self):
@@ -59,39 +63,12 @@ class Sequential(nn.Module):
             raise ShapeError(
                 f"Sequential got {given} for {len(self)} layers: expected one each, None for those without"
             )
-        extras = {name: value for name, value in (("lengths", lengths), ("resets", resets)) if value is not None}
         after = []
         for index, (layer, before) in enumerate(zip(self.layers, states, strict=True)):
-            if not _has_state(layer):
-                x, before = layer(x), None
-            elif extras and _is_torch(layer):
-                raise UnsupportedError(
-                    f"layer {index} is torch.nn.{type(layer).__name__}, which has no {' and no '.join(extras)}: "
-                    "use ours, or accelerate(model)"
-                )
+            if has_state(layer):
+                name = f"layer {index}, {type(layer).__name__},"
+                x, before = layer(x, before, **accepted(layer, name, lengths=lengths, resets=resets))
             else:
-                x, before = layer(x, before, **extras)
+                x, before = layer(x), None
             after.append(before)
         return x, tuple(after)
-
-
-def _is_torch(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.RNNBase) and not hasattr(layer, "initial_state")
-
-
-def _has_state(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.RNNBase) or hasattr(layer, "initial_state")
-
-
-def _streams(layer: nn.Module) -> bool:
-    if _is_torch(layer):
-        return not (layer.bidirectional or layer.batch_first)
-    return bool(getattr(layer, "streams", True))
-
-
-def _initial_state(layer: nn.Module, batch_size: int, **where: Any) -> State:
-    """The state before the first step, `None` where the layer has none or, of torch.nn, takes None for zeros."""
-    if _is_torch(layer) or not _has_state(layer):
-        return None
-    given = {name: value for name, value in where.items() if value is not None}
-    return layer.initial_state(batch_size, **given)  # type: ignore[operator]
