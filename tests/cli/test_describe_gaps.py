@@ -4,7 +4,8 @@ import pytest
 
 
 @pytest.fixture
-def gappy(samples, tmp_path):
+def gappy(samples, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     lines = (samples / "hourly.csv").read_text().splitlines()
     lines[5] = lines[5].split(",")[0] + ","
     del lines[100:103]

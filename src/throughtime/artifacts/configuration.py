@@ -46,8 +46,8 @@ class SymbolTask(_Strict):
     """Predicting the next symbol: `batch_size` parallel streams, each read `steps` symbols at a time."""
 
     kind: Literal["symbols"] = "symbols"
-    batch_size: PositiveInt = 32
-    steps: PositiveInt = 128
+    batch_size: PositiveInt = 16
+    steps: PositiveInt = 64
     split: Split = Split(0.8, 0.1, 0.1)
 
 

@@ -69,9 +69,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def remark(note: str) -> None:
-    """One line on standard error that is no fault."""
-    err.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
+def remark(*notes: str) -> None:
+    """Each a line on standard error that is no fault."""
+    for note in notes:
+        err.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
 
 
 @contextmanager

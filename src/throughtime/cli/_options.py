@@ -16,8 +16,10 @@ from ..data import Split
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-def seconds(text: str) -> float:
+def seconds(text: str | None) -> float | None:
     """A time such as `90`, `60s`, `10m` or `1.5h`, in seconds."""
+    if text is None:
+        return None
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|)\s*", text)
     if not found or not float(found[1]):
         raise ConfigurationError(f"time {text!r}: expected a number with s, m or h, such as 60s")
@@ -49,7 +51,7 @@ def given(context: typer.Context, *names: str) -> list[str]:
     ]
 
 
-def set_options(**options: Any) -> dict[str, Any]:
+def chosen(**options: Any) -> dict[str, Any]:
     """Those options that were given a value."""
     return {name: value for name, value in options.items() if value is not None}
 
@@ -60,7 +62,7 @@ def refuse(file: Path, kind: str, only: str, **options: Any) -> None:
     Raises:
         ConfigurationError: naming the first of them.
     """
-    for name in set_options(**options):
+    for name in chosen(**options):
         if kind not in only:
             raise ConfigurationError(f"--{name.replace('_', '-')} is for {only}; {file} is read as {kind}")
 
@@ -76,9 +78,7 @@ OptionalFile = Annotated[
     typer.Argument(metavar="[FILE]", help="Data to use; the file it was trained on by default.", show_default=False),
 ]
 Samples = Annotated[int, typer.Option(min=2, help="How many futures to sample.")]
-Horizon = Annotated[
-    int | None, typer.Option(min=1, help="Steps to forecast; a season, or as trained for.")
-]
+Horizon = Annotated[int | None, typer.Option(min=1, help="Steps to forecast; a season, or as trained for.")]
 Time = Annotated[str | None, typer.Option(help="The time column; found by itself if not named.")]
 TimeFormat = Annotated[str | None, typer.Option(help="How times are written, such as %d/%m/%Y, where it is unclear.")]
 Target = Annotated[list[str] | None, typer.Option(help="Column(s) to forecast; all numeric ones by default.")]
@@ -90,41 +90,31 @@ Calendar = Annotated[str, typer.Option(help="Calendar features: auto, none, or a
 Unit = Annotated[Literal["character", "byte"], typer.Option(help="What a symbol of a text is.")]
 Encoding = Annotated[Literal["mu-law", "real"], typer.Option(help="Sound as 256 levels or as real values.")]
 
-Out = Annotated[
-    Path | None, typer.Option("--out", help="Folder of the run; the next free runs/NAME by default.")
-]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; the next free runs/NAME by default.")]
 Model = Annotated[
     Literal["rnn", "gru", "lstm"] | None, typer.Option("--model", help="gru for series, lstm for text and sound.")
 ]
-HiddenSize = Annotated[
-    int | None, typer.Option(min=1, help="Units of each layer; 64, for text 128 or 256.")
-]
+HiddenSize = Annotated[int | None, typer.Option(min=1, help="Units of each layer; 64, for text 128 or 256.")]
 Layers = Annotated[int | None, typer.Option(min=1, help="Recurrent layers; 1, for long texts 2.")]
 Dropout = Annotated[float | None, typer.Option(help="Share of features dropped between layers while training.")]
 HeadName = Annotated[
     Literal["student_t", "normal"] | None, typer.Option("--head", help="Distribution of values; student_t by default.")
 ]
 StrategyName = Annotated[str | None, typer.Option("--strategy", help="How gradients travel: full or truncated:STEPS.")]
-Epochs = Annotated[
-    int | None, typer.Option(min=1, help="Passes over the training part; 30, for text by size.")
-]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training part; 30, for text by size.")]
 TimeBudget = Annotated[str | None, typer.Option(help="Time of training at most, such as 60s or 10m; none by default.")]
-Patience = Annotated[
-    int | None, typer.Option(min=1, help="Validations without a better one; 8 for series.")
-]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Sequences side by side; 32 by default.")]
+Patience = Annotated[int | None, typer.Option(min=1, help="Validations without a better one; 8 for series.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Sequences side by side; 32, for text 16.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Symbols of each stream in a batch (text and sound).")]
 OptimizerName = Annotated[
     Literal["adamw", "sgd", "radam", "rmsprop", "rprop"] | None,
     typer.Option("--optimizer", help="How parameters follow their gradients; adamw by default."),
 ]
-LearningRate = Annotated[float | None, typer.Option(help="Step size at its highest; 0.002, for text 0.004.")]
+LearningRate = Annotated[float | None, typer.Option(help="Step size at its highest; 0.002, for text 0.006.")]
 Schedule = Annotated[
     Literal["cosine", "linear", "constant"] | None, typer.Option(help="How the step size falls; cosine by default.")
 ]
-Clip = Annotated[
-    float | None, typer.Option(help="Largest norm of the gradient; 1 by default.")
-]
+Clip = Annotated[float | None, typer.Option(help="Largest norm of the gradient; 1 by default.")]
 Precision = Annotated[Literal["float32", "bfloat16"] | None, typer.Option(help="bfloat16 is torch's autocast.")]
 SplitParts = Annotated[
     str | None,

@@ -71,7 +71,7 @@ def run(arguments: list[str] | None = None) -> int:
         if not hasattr(error, "format_message"):  # what the command line's parser refuses has one
             raise
         # Without a command the help has been shown, and nothing is left to say.
-        if message := error.format_message().rstrip("."):  # type: ignore[attr-defined]
+        if message := error.format_message().replace("Value error, ", "").rstrip("."):  # type: ignore[attr-defined]
             complain(f"{message}; see --help")
     return 2
 

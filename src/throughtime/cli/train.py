@@ -13,6 +13,7 @@ from ..data import kind_of
 from ..training import Training, prepare, resume
 from . import _options as options
 from ._console import complain, print_json, remark, working
+from ._options import chosen
 from ._reading import read
 from ._training import TrainingProgress, closing
 
@@ -78,14 +79,10 @@ def train(
     elif file is None:
         raise ConfigurationError("name a FILE to train on, or a run to go on with: --resume RUN")
     else:
-        options.refuse(file, kind_of(file), "series", horizon=horizon, lookback=lookback, period=period, head=head)
-        options.refuse(file, kind_of(file), "text or sound", steps=steps)
+        _refuse_strangers(file, steps, horizon=horizon, lookback=lookback, period=period, head=head)
         data = read(file, time=time, time_format=time_format, target=target, past=past, future=future, id_=id_,
                     fill=fill, calendar=calendar, unit=unit, encoding=encoding)  # fmt: skip
-        for note in getattr(data, "notes", ()):
-            remark(note)
-        chosen = options.set_options
-        budget = None if time_budget is None else options.seconds(time_budget)
+        remark(*getattr(data, "notes", ()))
         training = prepare(
             data,
             options.new_folder(out_folder, file, cell),
@@ -93,11 +90,18 @@ def train(
                         batch_size=batch_size, steps=steps),
             recurrent=chosen(cell=cell, hidden_size=hidden_size, num_layers=layers, dropout=dropout),
             training=chosen(strategy=strategy, epochs=epochs, patience=patience, precision=precision, seed=seed,
-                            time_budget=budget),
+                            time_budget=options.seconds(time_budget)),
             optimizer=chosen(name=optimizer, learning_rate=learning_rate, schedule=schedule, clip=clip),
             model=chosen(head=head),
         )  # fmt: skip
     _run(training, device, json)
+
+
+def _refuse_strangers(file: Path, steps: int | None, **of_series: Any) -> None:
+    """Refuse settings of a task that is not the file's."""
+    kind = kind_of(file)
+    options.refuse(file, kind, "series", **of_series)
+    options.refuse(file, kind, "text or sound", steps=steps)
 
 
 def _resumed(
@@ -110,9 +114,7 @@ def _resumed(
         raise ConfigurationError(
             f"--resume takes its settings from {run}: {named} cannot be given with it; only --epochs and --time-budget"
         )
-    changes: dict[str, Any] = options.set_options(epochs=epochs)
-    if time_budget is not None:
-        changes["time_budget"] = options.seconds(time_budget)
+    changes = chosen(epochs=epochs, time_budget=options.seconds(time_budget))
     with working(f"reading {run}"):
         return resume(load(run, weights=False, device=options.device(device)), **changes)
 

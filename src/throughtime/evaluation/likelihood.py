@@ -60,11 +60,12 @@ class Likelihood:
         with _plotting.style():
             figure = _plotting.figure(6, 0.6 + 0.5 * len(named))
             axes = figure.add_subplot()
-            bars = axes.barh(
-                list(named), [values["bits"] for values in named.values()], color=_plotting.PALETTE["blue"]
-            )
+            bits = [values["bits"] for values in named.values()]
+            colours = [_plotting.PALETTE["blue"], *[_plotting.PALETTE["grey"]] * len(self.baselines)]
+            bars = axes.barh(list(named), bits, color=colours)
             axes.bar_label(bars, fmt=" %.3f")
-            axes.set_xlim(left=0)
+            axes.set_xlim(0, 1.15 * max(bits))
+            axes.grid(visible=False)
             axes.set_xlabel(f"bits per {self.unit} (lower is better)")
             axes.invert_yaxis()
         return figure

@@ -8,7 +8,7 @@ from ..artifacts import TrainingSettings
 from ..data import SeriesData
 from ..models import RecurrentConfiguration
 
-_BATCHES_OF_TEXT = 2200
+_BATCHES_OF_TEXT = 6500
 
 
 def recurrent_defaults(data: Any, **given: Any) -> RecurrentConfiguration:
@@ -27,6 +27,6 @@ def training_defaults(data: Any, task: Any, optimizer: dict[str, Any] | None = N
     if not isinstance(data, SeriesData):
         batches = max(1, len(data.tokens) // (task.batch_size * task.steps))
         suited = {"epochs": min(40, max(1, round(_BATCHES_OF_TEXT / batches))), "strategy": f"truncated:{task.steps}"}
-        rate = 4e-3
+        rate = 6e-3
     settings = suited | given | {"optimizer": {"learning_rate": rate} | (optimizer or {})}
     return TrainingSettings.model_validate(settings)
