@@ -37,3 +37,10 @@ def test_each_pass_starts_afresh() -> None:
 def test_refusal() -> None:
     with pytest.raises(ConfigurationError, match="times=0"):
         Repeated(Streams(TOKENS, batch_size=2, steps=5), 0)
+
+
+def test_streams_begin_afresh_when_told() -> None:
+    streams = Streams(TOKENS, batch_size=2, steps=5, restart=2)
+    assert [streams.continues(index) for index in range(len(streams))] == [False, True, False, True]
+    whole = Streams(TOKENS, batch_size=2, steps=5)
+    assert all(torch.equal(a.inputs, b.inputs) for a, b in zip(streams.batches(0), whole.batches(0), strict=True))

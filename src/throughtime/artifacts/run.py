@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from .._errors import ArtifactError
 from .._version import __version__
 from ..data import Source
 from ..models import SequenceModel
 from . import store
-from .configuration import RunConfiguration
+from .configuration import RunConfiguration, explained
 from .surprise import Surprise
 
 
@@ -58,7 +59,10 @@ class Run(ABC):
         recorded = self.data.get("source")
         if recorded is None:
             raise ArtifactError(f"{self.folder} was trained on a frame in memory, not a file: name the file to use")
-        return Source.from_dict(recorded)
+        try:
+            return TypeAdapter(Source).validate_python(recorded)
+        except ValidationError as error:
+            raise ArtifactError(f"{self.folder / store.DATA} is damaged: source: {explained(error)}") from None
 
     def create(self) -> None:
         """Write the settings of a run that is about to begin into its folder."""
@@ -85,7 +89,7 @@ class Run(ABC):
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The records of training, in order."""
-        return store.read_lines(self.folder / store.METRICS)
+        return store.read_metrics(self.folder / store.METRICS)
 
     def summary(self) -> dict[str, Any]:
         """What this run is, as plain data: versions, model, task, training and how it went, data."""

@@ -39,7 +39,7 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtifactError(f"{path.parent} is no run folder: it has no {path.name}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ArtifactError(f"{path} cannot be read: {error}") from None
     if not isinstance(content, dict):
         raise ArtifactError(f"{path} holds a {type(content).__name__}, expected an object")
@@ -117,16 +117,20 @@ def load_weights(model: nn.Module, path: Path) -> None:
     model.load_state_dict(tensors)
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a file of JSON lines, none if there is no such file; a last line cut short does not count.
+def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of training, none if there is no such file; a last line cut short does not count.
 
     Raises:
-        ArtifactError: at the first line that is no JSON, with its number.
+        ArtifactError: at the first line that is no record of a step, with its number.
     """
     if not path.exists():
         return
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], 1):
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
         try:
-            yield json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ArtifactError(f"{path}, line {number}: {error}") from None
+            record = json.loads(line)
+            numbers = (record["step"], record.get("validation_loss", 0.0))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            record, numbers = {}, (None,)
+        if not all(isinstance(value, (int, float)) for value in numbers):
+            raise ArtifactError(f"{path}, line {number} is no record of a step: the file is damaged")
+        yield record

@@ -23,7 +23,7 @@ class RecurrentConfiguration(_Strict):
 
     cell: Literal["rnn", "gru", "lstm"] = "gru"
     hidden_size: PositiveInt = 64
-    num_layers: PositiveInt = 1
+    num_layers: Annotated[int, Field(ge=1, le=100)] = 1
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def build(self, input_size: int) -> nn.Module:

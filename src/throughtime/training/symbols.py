@@ -13,6 +13,9 @@ from ..models import RecurrentConfiguration, SymbolModelConfiguration
 from .loop import Training
 from .randomness import seeded
 
+_BATCHES_BETWEEN_BEGINNINGS = 20
+"""A text is continued from its first symbol on, so a model has to know more than the middle of streams."""
+
 
 def symbol_task(data: TextData | SoundData, **settings: Any) -> SymbolTask:
     """Sizes that suit the data: streams long enough that a few batches fill each part.
@@ -62,12 +65,12 @@ def resume_symbols(run: SymbolRun, data: TextData | SoundData) -> Training:
 def _training(run: SymbolRun, data: TextData | SoundData) -> Training:
     task = run.task
     train_end, validation_end, _ = task.split.bounds(len(data.tokens))
-    train, validation = (
-        Streams(shifted(part), _fitting(task, len(part)), task.steps) if len(part) else None
-        for part in (data.tokens[:train_end], data.tokens[train_end:validation_end])
+    learnt, chosen = data.tokens[:train_end], data.tokens[train_end:validation_end]
+    return Training(
+        run,
+        Streams(shifted(learnt), _fitting(task, len(learnt)), task.steps, restart=_BATCHES_BETWEEN_BEGINNINGS),
+        Streams(shifted(chosen), _fitting(task, len(chosen)), task.steps) if len(chosen) else None,
     )
-    assert train is not None
-    return Training(run, train, validation)
 
 
 def _fitting(task: SymbolTask, symbols: int) -> int:

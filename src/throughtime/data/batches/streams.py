@@ -23,6 +23,8 @@ class Streams:
         pair: the sequence.
         batch_size: how many streams stand side by side.
         steps: how many steps a batch has.
+        restart: after so many batches the streams begin afresh where they are, so that a model learns to begin;
+            None passes the carry on to the end.
 
     Raises:
         DataError: where the sequence has fewer steps than there are streams.
@@ -40,9 +42,10 @@ class Streams:
     pair: Pair
     batch_size: int
     steps: int
+    restart: int | None = None
 
     def __post_init__(self) -> None:
-        positive(batch_size=self.batch_size, steps=self.steps)
+        positive(batch_size=self.batch_size, steps=self.steps, restart=1 if self.restart is None else self.restart)
         if len(self.pair) < self.batch_size:
             raise DataError(
                 f"{len(self.pair)} steps cannot make {self.batch_size} streams: lower the batch size to at most "
@@ -67,5 +70,5 @@ class Streams:
             yield Batch(padded(inputs, steps), padded(targets, steps), lengths_of(targets, steps))
 
     def continues(self, index: int) -> bool:
-        """True for all but the first batch of an epoch."""
-        return index > 0
+        """True for all but the first batch of an epoch, and those that begin afresh."""
+        return index > 0 and (self.restart is None or index % self.restart > 0)
