@@ -1,0 +1,113 @@
+// The products by which the gradients of weights, biases and inputs are taken, over many rows at once.
+#pragma once
+
+#include "product.h"
+#include "threads.h"
+
+namespace throughtime::THROUGHTIME_SET_NAME {
+
+// A weight [length, features] with a vector for each panel of features and each k: what rows of gradients are multiplied with.
+inline void pack_columns(float *to, const float *weight, int64_t length, int64_t features, const Member &member) {
+    const int64_t panels = panels_of(features);
+    for (int64_t panel = member.begin(panels); panel < member.end(panels); ++panel)
+        for (int64_t k = 0; k < length; ++k)
+            store(to + (panel * length + k) * kWidth, load_first(weight + k * features + panel * kWidth, features_in(panel, features)));
+}
+
+// d_weight[part · left_features + j][k] += Σ_rows left[part][row][j] · right[row][k], or = where it is the first sum.
+struct OuterProduct {
+    float *d_weight;
+    const Panels *left[4];
+    int parts;
+    int64_t left_features;
+    Panels right;
+    int64_t right_features;
+};
+
+namespace outer {
+
+constexpr int kColumns = kWidth < 8 ? kWidth : kSums / 3;
+constexpr int kVectors = 3;
+
+using Multiply = void (*)(const float *, const float *, int64_t, const Run *, int64_t, float *);
+
+inline Multiply find(int vectors) {
+    return vectors == 1 ? multiply_outer<kColumns, 1> : vectors == 2 ? multiply_outer<kColumns, 2> : multiply_outer<kColumns, 3>;
+}
+
+// A block of sums [kColumns][vectors × kWidth] into a matrix with rows `stride` apart.
+inline void add_block(const float *sums, int vectors, float *to, int64_t stride, int64_t rows, int64_t columns, bool first) {
+    for (int64_t row = 0; row < rows; ++row)
+        for (int n = 0; n < vectors; ++n) {
+            const int count = features_in(n, columns);
+            float *at = to + row * stride + n * kWidth;
+            Vector sum = load(sums + (row * vectors + n) * kWidth);
+            store_first(at, first ? sum : sum + load_first(at, count), count);
+        }
+}
+
+// The same, the block lying across.
+inline void add_block_across(const float *sums, int vectors, float *to, int64_t stride, int64_t columns, int64_t rows, bool first) {
+    for (int64_t column = 0; column < columns; ++column)
+        for (int64_t row = 0; row < rows; ++row) {
+            const float sum = sums[column * vectors * kWidth + row];
+            float &at = to[row * stride + column];
+            at = first ? sum : at + sum;
+        }
+}
+
+} // namespace outer
+
+// The blocks of the product are divided among the members; each block's sum is one member's, so that the team does not matter.
+// Where the right side has fewer features than a block has columns, the sides change places.
+inline void add_outer(const OuterProduct &product, const Run *runs, int64_t run_count, bool first, const Member &member) {
+    if (product.d_weight == nullptr)
+        return;
+    const bool across = product.right_features <= outer::kColumns;
+    const int64_t columns = across ? product.right_features : product.left_features;
+    const int64_t vectors = panels_of(across ? product.left_features : product.right_features);
+    const int64_t column_blocks = (columns + outer::kColumns - 1) / outer::kColumns;
+    const int64_t vector_blocks = (vectors + outer::kVectors - 1) / outer::kVectors;
+    const int64_t blocks = vector_blocks * product.parts * column_blocks;
+    alignas(64) float sums[outer::kColumns * outer::kVectors * kWidth];
+    for (int64_t block = member.begin(blocks); block < member.end(blocks); ++block) {
+        const int64_t column = block % column_blocks * outer::kColumns, part = block / column_blocks % product.parts;
+        const int64_t group = block / column_blocks / product.parts;
+        const int64_t vector = vectors * group / vector_blocks;
+        const int count = static_cast<int>(vectors * (group + 1) / vector_blocks - vector);
+        const Panels &broadcasts = across ? product.right : *product.left[part], &loads = across ? *product.left[part] : product.right;
+        outer::find(count)(broadcasts.row(column / kWidth, 0) + column % kWidth, loads.row(vector, 0), loads.stride, runs, run_count,
+                           sums);
+        float *to = product.d_weight + part * product.left_features * product.right_features;
+        const int64_t height = columns - column < outer::kColumns ? columns - column : outer::kColumns;
+        const int64_t loaded = (across ? product.left_features : product.right_features) - vector * kWidth;
+        const int64_t width = loaded < count * kWidth ? loaded : count * kWidth;
+        if (across)
+            outer::add_block_across(sums, count, to + vector * kWidth * product.right_features + column, product.right_features,
+                                    height, width, first);
+        else
+            outer::add_block(sums, count, to + column * product.right_features + vector * kWidth, product.right_features, height,
+                             width, first);
+    }
+}
+
+// d_bias[part · features + j] += Σ_rows panels[part][row][j], or = where it is the first sum.
+inline void add_sums(float *d_bias, const Panels *const *parts, int count, int64_t features, const Run *runs, int64_t run_count,
+                     bool first, const Member &member) {
+    if (d_bias == nullptr)
+        return;
+    const int64_t panels = panels_of(features);
+    for (int64_t index = member.begin(count * panels); index < member.end(count * panels); ++index) {
+        const int64_t part = index / panels, panel = index % panels;
+        Vector sums[4] = {};
+        for (int64_t run = 0; run < run_count; ++run)
+            for (int64_t row = runs[run].begin; row < runs[run].end; ++row)
+                sums[row & 3] += load(parts[part]->row(panel, row));
+        const Vector sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+        const int left = features_in(panel, features);
+        float *at = d_bias + part * features + panel * kWidth;
+        store_first(at, first ? sum : sum + load_first(at, left), left);
+    }
+}
+
+} // namespace throughtime::THROUGHTIME_SET_NAME

@@ -1,0 +1,29 @@
+// What each instruction set offers: a table of functions for each kind of layer, and one for products.
+#pragma once
+
+#include "../include/throughtime.h"
+
+namespace throughtime {
+
+// What interface.cpp has found out about a layer before a kernel runs.
+struct Sequences {
+    const int64_t *order;  // the sequences from the longest to the shortest; NULL: all are whole, in their own order
+    const int64_t *active; // [time]: how many of them are real at each time, the first ones in that order; NULL: all
+    int threads;           // the most that this job is worth
+};
+
+struct Kernel {
+    bool (*measure)(const throughtime_layer &, throughtime_sizes &); // false: too large
+    void (*pack)(const throughtime_layer &, void *packed);
+    void (*forward)(const throughtime_forward_call &, const Sequences &, void *scratch);
+    void (*backward)(const throughtime_backward_call &, const Sequences &, void *scratch);
+    void (*trace)(const throughtime_layer &, const void *save, float *trace);
+};
+
+struct ProductKernel {
+    bool (*measure)(const throughtime_product &, throughtime_sizes &);
+    void (*forward)(const throughtime_product &, int threads);
+    void (*backward)(const throughtime_product &, int threads);
+};
+
+} // namespace throughtime

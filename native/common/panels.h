@@ -1,0 +1,53 @@
+// Panels: a matrix [rows, features] kept as [panel][row][kWidth], features padded with zeros to whole panels.
+//
+// One layout serves both products of a recurrence. In W h each element of a row is broadcast against a vector of weights;
+// in the gradient of W the same row is one vector, or broadcast, while the sum runs over rows. The rows of a panel lie side
+// by side, and panels an odd number of rows apart, so that they do not compete for the same lines of the cache.
+#pragma once
+
+#include "arena.h"
+#include "vector.h"
+
+namespace throughtime::THROUGHTIME_SET_NAME {
+
+constexpr int64_t panels_of(int64_t features) { return features / kWidth + (features % kWidth != 0); }
+
+struct Panels {
+    float *data = nullptr;
+    int64_t stride = 0; // floats between panels
+
+    static Panels take(Arena &arena, int64_t features, int64_t rows) {
+        return {arena.take<float>(panels_of(features), rows | 1, kWidth), (rows | 1) * kWidth};
+    }
+
+    float *row(int64_t panel, int64_t row) const { return data + panel * stride + row * kWidth; }
+};
+
+// How many features of a panel are real.
+THROUGHTIME_INLINE int features_in(int64_t panel, int64_t features) {
+    const int64_t left = features - panel * kWidth;
+    return left < kWidth ? static_cast<int>(left) : kWidth;
+}
+
+// Panels begin … end of one row, from features `stride` apart; the last one padded with zeros.
+inline void write_row(const Panels &panels, int64_t row, const float *from, int64_t stride, int64_t features, int64_t begin,
+                      int64_t end) {
+    for (int64_t panel = begin; panel < end; ++panel) {
+        const int count = features_in(panel, features);
+        float *to = panels.row(panel, row);
+        if (stride == 1) {
+            store(to, load_first(from + panel * kWidth, count));
+        } else {
+            store(to, Vector{});
+            for (int index = 0; index < count; ++index)
+                to[index] = from[(panel * kWidth + index) * stride];
+        }
+    }
+}
+
+inline void clear_row(const Panels &panels, int64_t row, int64_t begin, int64_t end) {
+    for (int64_t panel = begin; panel < end; ++panel)
+        store(panels.row(panel, row), Vector{});
+}
+
+} // namespace throughtime::THROUGHTIME_SET_NAME

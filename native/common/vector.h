@@ -1,0 +1,77 @@
+// One vector of floats, as wide as the instruction set that this translation unit is compiled for.
+//
+// Everything that depends on the set lives in a namespace named after it, so that the linker never takes code of one set
+// for another's; for the same reason nothing here instantiates templates of the standard library.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#ifndef THROUGHTIME_SET_NAME
+#error "compile with -DTHROUGHTIME_SET_NAME=baseline, avx2, avx512 or avx512_bf16"
+#endif
+
+#define THROUGHTIME_INLINE inline __attribute__((always_inline))
+#define THROUGHTIME_INLINE_LAMBDA __attribute__((always_inline))
+
+namespace throughtime::THROUGHTIME_SET_NAME {
+
+#if defined(__AVX512F__)
+constexpr int kWidth = 16;
+constexpr int kSums = 24; // registers that hold sums: what is left holds weights and a broadcast
+#elif defined(__AVX__)
+constexpr int kWidth = 8;
+constexpr int kSums = 12;
+#else
+constexpr int kWidth = 4;
+constexpr int kSums = 12;
+#endif
+
+typedef float Vector __attribute__((vector_size(4 * kWidth)));
+typedef int32_t Integers __attribute__((vector_size(4 * kWidth)));
+
+THROUGHTIME_INLINE Vector load(const float *from) {
+    Vector value;
+    std::memcpy(&value, from, sizeof value);
+    return value;
+}
+
+THROUGHTIME_INLINE void store(float *to, Vector value) { std::memcpy(to, &value, sizeof value); }
+
+THROUGHTIME_INLINE Vector broadcast(float value) { return value - Vector{}; }
+
+// The first `count` elements of a vector move in powers of two: fewer branches than elements.
+template <int Part>
+THROUGHTIME_INLINE void move_parts(float *to, const float *from, int count, int done) {
+    if (count & Part) {
+        std::memcpy(to + done, from + done, Part * sizeof(float));
+        done += Part;
+    }
+    if constexpr (Part > 1)
+        move_parts<Part / 2>(to, from, count, done);
+}
+
+THROUGHTIME_INLINE Vector load_first(const float *from, int count) {
+    if (count >= kWidth)
+        return load(from);
+    alignas(64) float values[kWidth] = {};
+    move_parts<kWidth / 2>(values, from, count, 0);
+    return load(values);
+}
+
+THROUGHTIME_INLINE void store_first(float *to, Vector value, int count) {
+    if (count >= kWidth)
+        return store(to, value);
+    alignas(64) float values[kWidth];
+    store(values, value);
+    move_parts<kWidth / 2>(to, values, count, 0);
+}
+
+// Where a comparison fails, as it does with NaN, the value itself is kept: NaN survives.
+THROUGHTIME_INLINE Vector clamp(Vector value, float low, float high) {
+    const Vector lows = broadcast(low), highs = broadcast(high);
+    value = value < lows ? lows : value;
+    return value > highs ? highs : value;
+}
+
+} // namespace throughtime::THROUGHTIME_SET_NAME
