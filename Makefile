@@ -29,7 +29,7 @@ check: .venv/.development ## look for faults without running anything: style, ty
 	@echo "== imports"
 	$(BIN)/lint-imports --no-cache
 
-bench: .venv/.development ## run every script of benchmarks/, one after another
+bench: .venv/.benchmarks ## run every script of benchmarks/, one after another
 	@set -e; found=0; for script in benchmarks/[!_]*.py; do \
 	  if [ -f "$$script" ]; then found=1; echo "== $$script"; $(BIN)/python "$$script"; fi; \
 	done; if [ $$found = 0 ]; then echo "benchmarks/ holds no script: there is nothing to measure"; fi
@@ -58,6 +58,12 @@ clean: ## remove .venv and everything built
 	@echo "== installing throughtime and the tools of its tests into .venv (once; PyTorch is large)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ .venv/.runtime
+
+.venv/.benchmarks: .venv/.development
+	@echo "== installing the libraries that throughtime is compared to into .venv (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]' || \
+	  echo "not all of them install here: the benchmarks leave out those that are missing"
+	@touch $@
 
 .venv/.documentation: $(FOUNDATION) | .venv/bin/python
 	@echo "== installing throughtime and the tools of its documentation into .venv (once)"

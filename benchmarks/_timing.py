@@ -1,0 +1,92 @@
+"""Many cases, many peers, in turn; the median and quartiles of each."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from _case import Case
+from _peers import Unsupported
+from _worker import PeerError, Worker, disagreement
+
+_DISAGREE = 1e-3  # relative; float32 sums differ by less, other mathematics by more
+_DISAGREE_BFLOAT16 = 0.1
+
+
+@dataclass
+class Timing:
+    """What one peer took for one case: seconds a call, one a repeat.
+
+    Args:
+        backend: which implementation it says it took; None where it has no choice.
+        disagreement: how far its numbers are from those of the first peer, relative to their size.
+    """
+
+    peer: str
+    case: Case
+    seconds: list[float]
+    backend: str | None
+    disagreement: float
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    @property
+    def gflops(self) -> float:
+        return self.case.operations / self.median / 1e9
+
+    def as_json(self) -> dict[str, Any]:
+        quartiles = statistics.quantiles(self.seconds, n=4, method="inclusive") if len(self.seconds) > 1 else []
+        return {
+            "peer": self.peer,
+            **asdict(self.case),
+            "backend": self.backend,
+            "seconds": self.seconds,
+            "median": self.median,
+            "quartiles": quartiles[::2],
+            "gflops": self.gflops,
+            "disagreement": self.disagreement,
+        }
+
+
+@contextmanager
+def workers(peers: list[str], threads: int) -> Iterator[tuple[dict[str, Worker], dict[str, str]]]:
+    """A worker for each peer that is here, and their versions; those that are not are named, in a line each."""
+    with ExitStack() as stack:
+        here, versions = {}, {}
+        for peer in peers:
+            worker = stack.enter_context(Worker(peer, threads))
+            try:
+                versions[peer] = worker.version()
+                here[peer] = worker
+            except PeerError as error:
+                print(f"left out: {error}")
+        yield here, versions
+
+
+def time_in_turn(here: dict[str, Worker], case: Case, repeats: int, seconds: float = 0.02) -> list[Timing]:
+    """Each peer's times for a case: one repeat of each, then the next, beginning with another peer every time."""
+    timings = []
+    for peer, worker in here.items():
+        try:
+            answer = worker.prepare(case)
+        except Unsupported:
+            continue
+        except PeerError as error:
+            print(f"left out of {case}: {error}")
+            continue
+        reference = timings[0][1] if timings else answer["digest"]
+        far = disagreement(answer["digest"], reference)
+        if not far < (_DISAGREE_BFLOAT16 if case.precision == "bfloat16" else _DISAGREE):
+            print(f"{peer} computes something else than {timings[0][0].peer}: {far:.1g} apart, relative, in {case}")
+        timings.append((Timing(peer, case, [], answer["backend"], far), answer["digest"]))
+    found = [timing for timing, _ in timings]
+    for repeat in range(repeats):
+        turn = repeat % max(1, len(found))
+        for timing in found[turn:] + found[:turn]:
+            timing.seconds.append(here[timing.peer].measure(seconds))
+    return found
