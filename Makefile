@@ -1,7 +1,9 @@
 # Everything happens in .venv, which the first target that needs it creates and the others reuse.
 PYTHON ?= python3
 BIN := .venv/bin
-FOUNDATION := pyproject.toml CMakeLists.txt
+# What an installation is made of; the Python in src/ is read where it lies.
+FOUNDATION := pyproject.toml CMakeLists.txt $(wildcard native/CMakeLists.txt native/exports.map native/*.cpp native/*/*.h) \
+	$(wildcard native/kernels/*.cpp)
 PYTEST_OPTIONS ?=
 
 .DEFAULT_GOAL := help
