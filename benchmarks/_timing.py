@@ -68,9 +68,23 @@ def workers(peers: list[str], threads: int) -> Iterator[tuple[dict[str, Worker],
         yield here, versions
 
 
-def time_in_turn(here: dict[str, Worker], case: Case, repeats: int, seconds: float = 0.02) -> list[Timing]:
-    """Each peer's times for a case: one repeat of each, then the next, beginning with another peer every time."""
-    timings = []
+def time_in_turn(here: dict[str, Worker], cases: list[Case], repeats: int, seconds: float = 0.02) -> list[Timing]:
+    """Each peer's times for each case: one repeat of all, then the next, beginning elsewhere every time."""
+    found = []
+    for worker in here.values():
+        worker.forget()
+    for case in cases:
+        found += _prepared(here, case)
+    for repeat in range(repeats):
+        turn = repeat % max(1, len(found))
+        for timing in found[turn:] + found[:turn]:
+            timing.seconds.append(here[timing.peer].measure(timing.case, seconds))
+    return found
+
+
+def _prepared(here: dict[str, Worker], case: Case) -> list[Timing]:
+    """The case made ready wherever it can be, and everybody's numbers compared."""
+    found, reference = [], None
     for peer, worker in here.items():
         try:
             answer = worker.prepare(case)
@@ -79,14 +93,9 @@ def time_in_turn(here: dict[str, Worker], case: Case, repeats: int, seconds: flo
         except PeerError as error:
             print(f"left out of {case}: {error}")
             continue
-        reference = timings[0][1] if timings else answer["digest"]
+        reference = reference or answer["digest"]
         far = disagreement(answer["digest"], reference)
         if not far < (_DISAGREE_BFLOAT16 if case.precision == "bfloat16" else _DISAGREE):
-            print(f"{peer} computes something else than {timings[0][0].peer}: {far:.1g} apart, relative, in {case}")
-        timings.append((Timing(peer, case, [], answer["backend"], far), answer["digest"]))
-    found = [timing for timing, _ in timings]
-    for repeat in range(repeats):
-        turn = repeat % max(1, len(found))
-        for timing in found[turn:] + found[:turn]:
-            timing.seconds.append(here[timing.peer].measure(seconds))
+            print(f"{peer} computes something else than {found[0].peer}: {far:.1g} apart, relative, in {case}")
+        found.append(Timing(peer, case, [], answer["backend"], far))
     return found

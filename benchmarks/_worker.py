@@ -55,7 +55,7 @@ class Worker:
         self._process.stdout.close()
 
     def prepare(self, case: Case) -> dict[str, Any]:
-        """Make the case ready, run it once, and say what came out: `{"digest": …, "backend": …}`.
+        """Make a case ready beside others, run it once, and say what came out: `{"digest": …, "backend": …}`.
 
         Raises:
             Unsupported: where this peer has no such case.
@@ -65,14 +65,23 @@ class Worker:
             raise Unsupported(answer["unsupported"])
         return answer
 
-    def measure(self, seconds: float) -> float:
+    def forget(self) -> None:
+        """Free all cases that are ready."""
+        self._ask("forget")
+
+    def measure(self, case: Case, seconds: float) -> float:
         """Mean seconds a call, over about `seconds` of calls, and at least one, after as many to warm up."""
         time.sleep(_PAUSE)
-        return self._ask("measure", seconds=seconds)["seconds"]
+        return self._ask("measure", case=asdict(case), seconds=seconds)["seconds"]
 
-    def results(self) -> dict[str, np.ndarray]:
+    def results(self, case: Case) -> dict[str, np.ndarray]:
         """All numbers; for small cases."""
-        return {name: np.asarray(value, np.float32) for name, value in self._ask("results")["results"].items()}
+        found = self._ask("results", case=asdict(case))["results"]
+        return {name: np.asarray(value, np.float32) for name, value in found.items()}
+
+    def errors(self, case: Case, reference: Case) -> dict[str, float]:
+        """Array by array the largest difference of two cases, over the largest number of `reference`."""
+        return self._ask("errors", case=asdict(case), reference=asdict(reference))["errors"]
 
     def version(self) -> str:
         return self._ask("version")["version"]
@@ -130,27 +139,37 @@ def _serve(peer: str, threads: int) -> None:
     # Whatever a library prints goes to the terminal; answers have the pipe for themselves.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    prepared: Any = None
+    ready: dict[Case, Any] = {}
     for line in sys.stdin:
-        request = json.loads(line)
         try:
-            match request["do"]:
-                case "version":
-                    answer = {"version": version(peer)}
-                case "prepare":
-                    prepared = None  # free the last one first
-                    prepared = prepare(peer, Case(**request["case"]), threads)
-                    answer = {"digest": digest(prepared.results()), "backend": getattr(prepared, "backend", None)}
-                case "measure":
-                    answer = {"seconds": _time(prepared.run, request["seconds"])}
-                case _:
-                    answer = {"results": {name: value.tolist() for name, value in prepared.results().items()}}
+            answer = _answer(json.loads(line), peer, threads, ready)
         except Unsupported as error:
             answer = {"unsupported": str(error)}
         except Exception as error:  # told to the one who asked
             answer = {"error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+
+
+def _answer(request: dict[str, Any], peer: str, threads: int, ready: dict[Case, Any]) -> dict[str, Any]:
+    asked: Any = Case(**request["case"]) if "case" in request else None
+    match request["do"]:
+        case "version":
+            return {"version": version(peer)}
+        case "forget":
+            ready.clear()
+            return {}
+        case "prepare":
+            prepared = ready[asked] = prepare(peer, asked, threads)
+            return {"digest": digest(prepared.results()), "backend": getattr(prepared, "backend", None)}
+        case "measure":
+            return {"seconds": _time(ready[asked].run, request["seconds"])}
+        case "errors":
+            found, reference = ready[asked].results(), ready[Case(**request["reference"])].results()
+            scales = {name: np.abs(value).max() for name, value in reference.items()}
+            return {"errors": {n: float(np.abs(found[n] - reference[n]).max() / scales[n]) for n in reference}}
+        case _:
+            return {"results": {name: value.tolist() for name, value in ready[asked].results().items()}}
 
 
 if __name__ == "__main__":

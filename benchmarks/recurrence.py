@@ -6,17 +6,15 @@ forward alone. Each peer has a process of its own, and they are timed in turn.
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
 from typing import Any
 
 from _case import GATES, NAMES, Case
-from _common import idle_or_leave, machine, options, processor, write_json
-from _page import PAGE, in_time, table, write_section
-from _peak import measured_peak
+from _common import options
+from _page import in_time, table
 from _peers import PEERS
 from _pictures import relative_times
-from _timing import Timing, time_in_turn, workers
+from _run import Run, run_of
+from _timing import Timing, time_in_turn
 
 SHAPES = {
     "T100 B32 I16 H64": (100, 32, 16, 64),
@@ -45,99 +43,76 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=GATES, default=list(GATES))
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     settings = parser.parse_args()
-    if settings.quick:
-        settings.repeats = min(settings.repeats, 2)
-        settings.shapes = settings.shapes[:1]
-    before = idle_or_leave(settings.force or settings.quick)
-    peak = measured_peak(settings.threads)
-    print(f"{processor()}; {machine()}; peak {peak} GFLOP/s")
-    started, timings = time.monotonic(), []
-    with workers(settings.peers, settings.threads) as (here, versions):
-        print(f"{', '.join(versions.values())}; {settings.threads} threads, {settings.repeats} repeats")
+    shapes = settings.shapes[:1] if settings.quick else settings.shapes
+    groups = []
+    with run_of("recurrence", settings.peers, settings) as run:
         for kind in settings.kinds:
-            for shape in settings.shapes:
+            for shape in shapes:
                 for training in (True, False):
-                    case = Case(kind, *SHAPES[shape], training=training)
-                    found = time_in_turn(here, case, settings.repeats)
-                    tell(found, peak)
-                    timings += [found] if found else []
-    seconds = time.monotonic() - started
-    told = {
-        "machine": {"processor": processor(), "busy": before, "peak_gflops": peak, "threads": settings.threads},
-        "versions": versions,
-        "repeats": settings.repeats,
-        "seconds": seconds,
-        "timings": [timing.as_json() | compared(timing, found, peak) for found in timings for timing in found],
-    }
-    print(f"{seconds:.0f} s in all")
-    write_json(settings.out, "recurrence", told)
-    page = settings.page or (None if settings.quick else PAGE)
-    if page is not None:
-        write_page(page, timings, versions, peak, settings)
+                    group = time_in_turn(run.here, [Case(kind, *SHAPES[shape], training=training)], run.repeats)
+                    if group:
+                        tell(group, run)
+                        groups.append(group)
+        run.timings = [timing for group in groups for timing in group]
+        run.record["ratios"] = [ratio(timing, group) for group in groups for timing in group]
+    write(groups, run)
 
 
-def compared(timing: Timing, found: list[Timing], peak: float | None) -> dict[str, Any]:
-    """How one stands to ours, and to what the machine can do."""
-    ours = next((other for other in found if other.peer == OURS), None)
+def ratio(timing: Timing, group: list[Timing]) -> dict[str, Any]:
+    """How one stands to ours, and what is wanted."""
     case = timing.case
     wanted = WANTED_OF_OTHERS.get((timing.peer, case.mode))
-    if timing.peer == "torch.nn" and case.shape in SHAPES:
+    if timing.peer == "torch.nn":
         wanted = WANTED[case.kind, case.mode][list(SHAPES).index(case.shape)]
+    ours = next((other.median for other in group if other.peer == OURS), None)
     return {
-        "share_of_peak": timing.gflops / peak if peak else None,
-        "relative_to_ours": timing.median / ours.median if ours else None,
+        "peer": timing.peer,
+        "case": f"{case.kind} {case.mode} {case.shape}",
+        "relative_to_ours": None if ours is None else timing.median / ours,
         "wanted": wanted,
     }
 
 
-def tell(found: list[Timing], peak: float | None) -> None:
-    if not found:
-        return
-    case = found[0].case
-    print(f"{NAMES[case.kind]:4} {case.shape:18} {case.mode}", flush=True)
-    for timing in found:
+def tell(group: list[Timing], run: Run) -> None:
+    case = group[0].case
+    print(f"{NAMES[case.kind]:4} {case.shape:18} {case.mode}")
+    for timing in group:
         words = [f"  {timing.peer:13} {in_time(timing.median):>8} {timing.gflops:6.1f} GFLOP/s"]
-        figures = compared(timing, found, peak)
-        share, ratio, wanted = (figures[name] for name in ("share_of_peak", "relative_to_ours", "wanted"))
+        found, share = ratio(timing, group), run.share(timing)
+        relative, wanted = found["relative_to_ours"], found["wanted"]
         if share is not None:
             words.append(f"{share:4.0%} of peak")
-        if ratio is not None:
-            words.append(f"{ratio:7.2f} × ours")
-        if ratio is not None and wanted is not None:
-            words.append(f"({wanted:g} wanted{'' if ratio >= wanted else ', MISSED'})")
+        if relative is not None:
+            words.append(f"{relative:7.2f} × ours")
+        if relative is not None and wanted is not None:
+            words.append(f"({wanted:g} wanted{'' if relative >= wanted else ', MISSED'})")
         if timing.backend is not None:
             words.append(f"on {timing.backend}")
         print(" ".join(words), flush=True)
 
 
-def write_page(
-    page: Path, timings: list[list[Timing]], versions: dict[str, str], peak: float | None, settings: Any
-) -> None:
-    picture = page.parent / "pictures" / "speed.png"
-    relative_times(timings, OURS, picture)
-    print(f"written: {picture}")
-    lines = [
-        f"{processor()}, {settings.threads} threads"
-        + (f", at most {peak:.0f} GFLOP/s on registers alone" if peak else "")
-        + f". {', '.join(versions.values())}. Medians of {settings.repeats}, taken in turn.",
-        "![Time of each library relative to this one's, by layer and shape](pictures/speed.png)",
-    ]
-    peers = list(versions)
+def write(groups: list[list[Timing]], run: Run) -> None:
+    """The picture and the tables: one a layer and mode, a row a shape, a column a peer."""
+    picture = run.picture("speed")
+    if picture is None:
+        return
+    relative_times(groups, OURS, picture)
+    lines = ["![The time of each library relative to this one's, by layer and shape](pictures/speed.png)"]
     for mode in ("training", "inference"):
-        for kind in settings.kinds:
-            chosen = [found for found in timings if (found[0].case.kind, found[0].case.mode) == (kind, mode)]
-            present = [peer for peer in peers if any(timing.peer == peer for found in chosen for timing in found)]
-            rows = [[found[0].case.shape, *(cell(found, peer, peak) for peer in present)] for found in chosen]
-            lines += [f"### {NAMES[kind]}, {mode}", table(["", *present], rows)]
-    write_section("recurrence", "\n\n".join(lines), page)
+        for kind in dict.fromkeys(group[0].case.kind for group in groups):
+            chosen = [group for group in groups if (group[0].case.kind, group[0].case.mode) == (kind, mode)]
+            peers = list(dict.fromkeys(timing.peer for group in chosen for timing in group))
+            rows = [[group[0].case.shape, *(cell(group, peer, run) for peer in peers)] for group in chosen]
+            lines += [f"### {NAMES[kind]}, {mode}", table(["", *peers], rows)]
+    run.write("\n\n".join(lines))
 
 
-def cell(found: list[Timing], peer: str, peak: float | None) -> str:
-    timing = next((timing for timing in found if timing.peer == peer), None)
+def cell(group: list[Timing], peer: str, run: Run) -> str:
+    timing = next((timing for timing in group if timing.peer == peer), None)
     if timing is None:
         return "–"
-    share = f", {timing.gflops / peak:.0%}" if peak else ""
-    return f"{in_time(timing.median)}<br>{timing.gflops:.3g} GFLOP/s{share}"
+    share = run.share(timing)
+    return f"{in_time(timing.median)}<br>{timing.gflops:.3g} GFLOP/s{'' if share is None else f', {share:.0%}'}"
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def worker() -> Iterator[Workers]:
 
 def results(worker: Worker, case: Case) -> dict[str, np.ndarray]:
     worker.prepare(case)
-    return worker.results()
+    return worker.results(case)
 
 
 def by_hand(case: Case) -> np.ndarray:
@@ -101,12 +101,31 @@ def test_ragged_batches_have_the_gradients_of_the_packed_path(worker: Workers, k
 
 def test_something_is_timed(worker: Workers):
     worker("torch.nn").prepare(CASE)
-    assert worker("torch.nn").measure(0.001) > 0
+    assert worker("torch.nn").measure(CASE, 0.001) > 0
 
 
 def test_a_peer_that_fails_says_why(worker: Workers):
     with pytest.raises(PeerError, match=r"^torch\.nn: .*must be > 0|greater than zero"):
         worker("torch.nn").prepare(replace(CASE, hidden=0))
+
+
+def test_errors_are_relative_to_the_largest_number(worker: Workers):
+    half = replace(CASE, precision="bfloat16")
+    exact, rounded = results(worker("torch.nn"), CASE), results(worker("torch.nn"), half)
+    found = worker("torch.nn").errors(half, CASE)
+    assert found.keys() == exact.keys()
+    for name, error in found.items():
+        assert error == pytest.approx(np.abs(rounded[name] - exact[name]).max() / np.abs(exact[name]).max(), rel=1e-3)
+    assert max(found.values()) > 0
+
+
+def test_cases_are_kept_until_they_are_forgotten(worker: Workers):
+    worker("torch.nn").prepare(CASE)
+    worker("torch.nn").prepare(replace(CASE, batch=2))
+    assert worker("torch.nn").results(CASE)["output"].shape[1] == 3
+    worker("torch.nn").forget()
+    with pytest.raises(PeerError, match=r"^torch\.nn: KeyError"):
+        worker("torch.nn").results(CASE)
 
 
 def test_other_numbers_are_noticed():
