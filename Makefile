@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # What an installation is made of; the Python in src/ is read where it lies.
-FOUNDATION := pyproject.toml CMakeLists.txt $(wildcard native/CMakeLists.txt native/exports.map native/*.cpp native/*/*.h) \
-	$(wildcard native/kernels/*.cpp)
+FOUNDATION := pyproject.toml CMakeLists.txt $(wildcard native/CMakeLists.txt native/exports.map native/*.cpp) \
+	$(wildcard native/include/*.h native/common/*.h native/kernels/*.cpp)
 PYTEST_OPTIONS ?=
 
 .DEFAULT_GOAL := help
