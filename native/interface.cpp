@@ -9,8 +9,8 @@ namespace throughtime {
 
 #define THROUGHTIME_DECLARE(name)                                       \
     namespace name {                                                    \
-    extern const Kernel kRnnTanh, kRnnRelu, kGru, kLstm;                \
-    extern const ProductKernel kLinear;                                 \
+    extern const LayerKernels kRnnTanh, kRnnRelu, kGru, kLstm;                \
+    extern const ProductKernels kLinear;                                 \
     }
 #define THROUGHTIME_TABLE(name) \
     { {&name::kRnnTanh, &name::kRnnRelu, &name::kGru, &name::kLstm}, &name::kLinear }
@@ -29,8 +29,8 @@ THROUGHTIME_DECLARE(avx512_bf16)
 namespace {
 
 struct KernelSet {
-    const Kernel *layers[4]; // by throughtime_kind
-    const ProductKernel *product;
+    const LayerKernels *layers[4]; // by throughtime_kind
+    const ProductKernels *product;
 };
 
 // By throughtime_set; empty where the build lacks it.
@@ -127,7 +127,7 @@ int measure_layer(const throughtime_layer &layer, const KernelSet *&kernels, thr
         return THROUGHTIME_TOO_LARGE;
     throughtime_layer bounded = layer;
     bounded.threads = limited(layer.threads);
-    if (!kernels->layers[layer.kind]->measure(bounded, sizes))
+    if (!kernels->layers[layer.kind]->in[layer.precision].measure(bounded, sizes))
         return THROUGHTIME_TOO_LARGE;
     const int64_t courses = courses_bytes(layer);
     if (__builtin_add_overflow(sizes.forward_scratch, courses, &sizes.forward_scratch) ||
@@ -173,7 +173,7 @@ int prepare(const Call &call, double operations, const Kernel *&kernel, Sequence
         return THROUGHTIME_POINTER_MISSING;
     if (!aligned(call.scratch) || !aligned(call.save) || !aligned(layer.packed))
         return THROUGHTIME_MISALIGNED;
-    kernel = kernels->layers[layer.kind];
+    kernel = &kernels->layers[layer.kind]->in[layer.precision];
     sequences = {nullptr, nullptr, worth(layer.threads, operations * layer.time * layer.batch * (layer.input + layer.hidden) * layer.hidden)};
     scratch = static_cast<char *>(call.scratch) + courses_bytes(layer);
     if (layer.lengths != nullptr && !sort_sequences(layer, static_cast<int64_t *>(call.scratch), sequences))
@@ -202,7 +202,7 @@ int measure_product(const throughtime_product &product, const KernelSet *&kernel
         return THROUGHTIME_TOO_LARGE;
     throughtime_product bounded = product;
     bounded.threads = limited(product.threads);
-    return kernels->product->measure(bounded, sizes) ? THROUGHTIME_OK : THROUGHTIME_TOO_LARGE;
+    return kernels->product->in[product.precision].measure(bounded, sizes) ? THROUGHTIME_OK : THROUGHTIME_TOO_LARGE;
 }
 
 int prepare(const throughtime_product &product, bool backward, const ProductKernel *&kernel, int &threads) {
@@ -215,7 +215,7 @@ int prepare(const throughtime_product &product, bool backward, const ProductKern
         return THROUGHTIME_POINTER_MISSING;
     if (!aligned(product.scratch))
         return THROUGHTIME_MISALIGNED;
-    kernel = kernels->product;
+    kernel = &kernels->product->in[product.precision];
     threads = worth(product.threads, 2.0 * product.rows * product.input * product.output);
     return THROUGHTIME_OK;
 }
@@ -290,7 +290,7 @@ int throughtime_pack(const throughtime_layer *layer, void *packed) {
         return status;
     if (!aligned(packed))
         return THROUGHTIME_MISALIGNED;
-    kernels->layers[layer->kind]->pack(*layer, packed);
+    kernels->layers[layer->kind]->in[layer->precision].pack(*layer, packed);
     return THROUGHTIME_OK;
 }
 
@@ -336,7 +336,7 @@ int throughtime_trace(const throughtime_layer *layer, const void *save, float *t
         return status;
     if (!aligned(save))
         return THROUGHTIME_MISALIGNED;
-    kernels->layers[layer->kind]->trace(*layer, save, trace);
+    kernels->layers[layer->kind]->in[layer->precision].trace(*layer, save, trace);
     return THROUGHTIME_OK;
 }
 

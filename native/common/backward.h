@@ -14,29 +14,29 @@
 
 namespace throughtime::THROUGHTIME_SET_NAME {
 
-// W_hh and W_ih as the products of gradients read them: for each panel of results, for each gate, for each element of the
-// gate, a vector.
-template <class Cell>
+// W_hh and W_ih as the products of gradients read them.
+template <class Cell, class Number>
 struct PackedGradientWeights {
     float *hidden, *input;
 
     PackedGradientWeights(Arena &arena, const throughtime_layer &layer) {
-        hidden = arena.take<float>(panels_of(layer.hidden), Cell::kGates, layer.hidden, kWidth);
-        input = arena.take<float>(panels_of(layer.input), Cell::kGates, layer.hidden, kWidth);
+        const int64_t units = units_of<Number>(layer.hidden);
+        hidden = arena.take<float>(panels_of(layer.hidden), Cell::kGates, units, kWidth);
+        input = arena.take<float>(panels_of(layer.input), Cell::kGates, units, kWidth);
     }
 
     void pack(const throughtime_layer &layer, bool with_input, const Member &member) const {
-        const int64_t length = Cell::kGates * layer.hidden;
-        pack_columns(hidden, layer.weight_hh, length, layer.hidden, member);
+        pack_columns<Number>(hidden, layer.weight_hh, Cell::kGates, layer.hidden, layer.hidden, member);
         if (with_input)
-            pack_columns(input, layer.weight_ih, length, layer.input, member);
+            pack_columns<Number>(input, layer.weight_ih, Cell::kGates, layer.hidden, layer.input, member);
     }
 };
 
-// What a chunk of steps leaves for the products over all its rows: row (step in chunk) × batch + row.
-template <class Cell>
+// What a chunk of steps leaves for the products over all its rows: row (step in chunk) × batch + row. `operands` are the
+// parts as the products with W_hh and W_ih read them: the parts themselves, unless they are rounded.
+template <class Cell, class Number>
 struct Chunk {
-    Panels parts[Cell::kParts], before, x;
+    Panels parts[Cell::kParts], operands[Cell::kParts], before, x;
     int64_t steps;
 
     static int64_t steps_in(const throughtime_layer &layer) {
@@ -51,8 +51,10 @@ struct Chunk {
         int64_t rows;
         if (__builtin_mul_overflow(steps, layer.batch, &rows))
             rows = INT64_MAX / 2;
-        for (Panels &part : parts)
-            part = Panels::take(arena, layer.hidden, rows);
+        for (int part = 0; part < Cell::kParts; ++part) {
+            parts[part] = Panels::take(arena, layer.hidden, rows);
+            operands[part] = Number::kPerUnit == 1 ? parts[part] : Panels::take(arena, layer.hidden, rows);
+        }
         before = Panels::take(arena, layer.hidden, rows);
         x = Panels::take(arena, layer.input, rows);
     }
@@ -61,10 +63,10 @@ struct Chunk {
     static constexpr int64_t kChunkBytes = 3 << 20, kFewestRows = 192, kMostRows = 1024;
 };
 
-template <class Cell>
+template <class Cell, class Number>
 struct BackwardScratch {
-    PackedGradientWeights<Cell> weights;
-    Chunk<Cell> chunk;
+    PackedGradientWeights<Cell, Number> weights;
+    Chunk<Cell, Number> chunk;
     Panels dh, dmemory; // the gradients of the states, as they travel back
     Run *runs;
 
@@ -74,10 +76,10 @@ struct BackwardScratch {
 };
 
 // One member's way back through time.
-template <class Cell>
+template <class Cell, class Number>
 class BackwardRun {
   public:
-    BackwardRun(const throughtime_backward_call &call, const Course &course, const BackwardScratch<Cell> &scratch,
+    BackwardRun(const throughtime_backward_call &call, const Course &course, const BackwardScratch<Cell, Number> &scratch,
                 const Member &member)
         : call_(call), layer_(call.layer), course_(course), scratch_(scratch), chunk_(scratch.chunk), member_(member),
           share_(course, member.index, member.count, panels_of(call.layer.hidden)),
@@ -186,16 +188,19 @@ class BackwardRun {
         store(scratch_.dh.row(panel, row), dh);
         if (Cell::kMemory)
             store(scratch_.dmemory.row(panel, row), dmemory);
-        for (int part = 0; part < Cell::kParts; ++part)
+        for (int part = 0; part < Cell::kParts; ++part) {
             store(chunk_.parts[part].row(panel, at), parts[part]);
+            if (Number::kPerUnit > 1)
+                Number::write(chunk_.operands[part], panel, at, parts[part]);
+        }
     }
 
     // dh += (the gradients of the sums over h) · W_hh
     void multiply_hidden(int64_t rows, int64_t at) {
         Segment segments[Cell::kGates];
         for (int gate = 0; gate < Cell::kGates; ++gate)
-            segments[gate] = segment(hidden_part(gate), gate, at + share_.first, share_.step, scratch_.weights.hidden);
-        multiply_rows<1, false>(segments, Cell::kGates, nullptr, rows, share_.panel_begin, share_.panel_end,
+            segments[gate] = segment(chunk_.operands[hidden_part(gate)], gate, at + share_.first, share_.step, scratch_.weights.hidden);
+        multiply_rows<Number, 1, false>(segments, Cell::kGates, nullptr, rows, share_.panel_begin, share_.panel_end,
                                 [&](const float *sums, int64_t begin, int height, int64_t panel, int width) {
                                     for (int p = 0; p < width; ++p)
                                         for (int64_t index = begin; index < begin + height; ++index, sums += kWidth) {
@@ -209,8 +214,8 @@ class BackwardRun {
     void multiply_input(int64_t first_step, int64_t begin, int64_t end) {
         Segment segments[Cell::kGates];
         for (int gate = 0; gate < Cell::kGates; ++gate)
-            segments[gate] = segment(chunk_.parts[gate], gate, begin, 1, scratch_.weights.input);
-        multiply_rows<1, false>(
+            segments[gate] = segment(chunk_.operands[gate], gate, begin, 1, scratch_.weights.input);
+        multiply_rows<Number, 1, false>(
             segments, Cell::kGates, nullptr, end - begin, 0, panels_of(layer_.input),
             [&](const float *sums, int64_t row, int height, int64_t panel, int width) {
                 for (int p = 0; p < width; ++p)
@@ -221,14 +226,12 @@ class BackwardRun {
     }
 
     Segment segment(const Panels &part, int gate, int64_t row, int64_t row_step, const float *weights) const {
-        return {part.row(0, row), part.stride, row_step * kWidth, layer_.hidden, weights + gate * layer_.hidden * kWidth,
-                Cell::kGates * layer_.hidden * kWidth};
+        const int64_t units = units_of<Number>(layer_.hidden);
+        return {part.row(0, row), part.stride, row_step * kWidth, units, weights + gate * units * kWidth, Cell::kGates * units * kWidth};
     }
 
-    // The gradient of a gate's sum over h; that of its sum over x is part `gate`.
-    const Panels &hidden_part(int gate) const {
-        return chunk_.parts[Cell::kSplit && gate == Cell::kGates - 1 ? Cell::kGates : gate];
-    }
+    // Which part is the gradient of a gate's sum over h; that of its sum over x is part `gate`.
+    static int hidden_part(int gate) { return Cell::kSplit && gate == Cell::kGates - 1 ? Cell::kGates : gate; }
 
     // The rows of a chunk that hold something: all of them, or those at work at each step.
     void write_runs(int64_t begin, int64_t end) const {
@@ -245,14 +248,24 @@ class BackwardRun {
         OuterProduct hidden{call_.d_weight_hh, {}, Cell::kGates, layer_.hidden, chunk_.before, layer_.hidden};
         OuterProduct input{call_.d_weight_ih, {}, Cell::kGates, layer_.hidden, chunk_.x, layer_.input};
         for (int gate = 0; gate < Cell::kGates; ++gate) {
-            hidden.left[gate] = &hidden_part(gate);
+            hidden.left[gate] = &chunk_.parts[hidden_part(gate)];
             input.left[gate] = &chunk_.parts[gate];
         }
         const Run *runs = scratch_.runs;
-        add_outer(hidden, runs, run_count, first, member_);
-        add_outer(input, runs, run_count, first, member_);
         add_sums(call_.d_bias_hh, hidden.left, Cell::kGates, layer_.hidden, runs, run_count, first, member_);
         add_sums(call_.d_bias_ih, input.left, Cell::kGates, layer_.hidden, runs, run_count, first, member_);
+        if constexpr (Number::kPerUnit == 1) {
+            add_outer<Number>(hidden, runs, run_count, first, member_);
+            add_outer<Number>(input, runs, run_count, first, member_);
+        } else {
+            member_.wait();
+            const Run pairs = pair_rows<Number>(chunk_.parts, Cell::kParts, layer_.hidden, runs, run_count, member_);
+            pair_rows<Number>(&chunk_.before, 1, layer_.hidden, runs, run_count, member_);
+            pair_rows<Number>(&chunk_.x, 1, layer_.input, runs, run_count, member_);
+            member_.wait();
+            add_outer<Number>(hidden, &pairs, 1, first, member_);
+            add_outer<Number>(input, &pairs, 1, first, member_);
+        }
         if (call_.d_x == nullptr)
             return;
         if (!course_.ragged())
@@ -287,29 +300,29 @@ class BackwardRun {
     const throughtime_backward_call &call_;
     const throughtime_layer &layer_;
     const Course &course_;
-    const BackwardScratch<Cell> &scratch_;
-    const Chunk<Cell> &chunk_;
+    const BackwardScratch<Cell, Number> &scratch_;
+    const Chunk<Cell, Number> &chunk_;
     const Member &member_;
     const Share share_;
     const Save save_;
 };
 
-template <class Cell>
+template <class Cell, class Number>
 void run_backward(const throughtime_backward_call &call, const Sequences &sequences, void *memory) {
     const Course course{call.layer, sequences};
     Arena arena(memory);
-    const BackwardScratch<Cell> scratch(arena, call.layer);
+    const BackwardScratch<Cell, Number> scratch(arena, call.layer);
     run_team(sequences.threads, [&](const Member &member) {
         scratch.weights.pack(call.layer, call.d_x != nullptr, member);
         member.wait();
-        BackwardRun<Cell>(call, course, scratch, member).run();
+        BackwardRun<Cell, Number>(call, course, scratch, member).run();
     });
 }
 
-template <class Cell>
+template <class Cell, class Number>
 bool measure_backward(const throughtime_layer &layer, throughtime_sizes &sizes) {
     Arena arena;
-    BackwardScratch<Cell> scratch(arena, layer);
+    BackwardScratch<Cell, Number> scratch(arena, layer);
     sizes.backward_scratch = arena.used();
     return !arena.too_large();
 }

@@ -13,8 +13,8 @@
 
 namespace throughtime::THROUGHTIME_SET_NAME {
 
-// The weights as the products read them: for each panel of h, for each element k of the row, a vector for each gate.
-template <class Cell>
+// The weights as the products read them: for each panel of h, for each unit of the row, a vector for each gate.
+template <class Cell, class Number>
 struct PackedWeights {
     static constexpr int kBiases = Cell::kGates + Cell::kSplit;
     float *bias, *input, *hidden;
@@ -22,14 +22,14 @@ struct PackedWeights {
     PackedWeights(Arena &arena, const throughtime_layer &layer) {
         const int64_t panels = panels_of(layer.hidden);
         bias = arena.take<float>(panels, kBiases, kWidth);
-        input = arena.take<float>(panels, layer.input, Cell::kGates, kWidth);
-        hidden = arena.take<float>(panels, layer.hidden, Cell::kGates, kWidth);
+        input = arena.take<float>(panels, units_of<Number>(layer.input), Cell::kGates, kWidth);
+        hidden = arena.take<float>(panels, units_of<Number>(layer.hidden), Cell::kGates, kWidth);
     }
 
     void pack(const throughtime_layer &layer, int64_t begin, int64_t end) const {
         for (int64_t panel = begin; panel < end; ++panel) {
-            pack_panel<Cell::kGates>(input, layer.weight_ih, layer.input, layer.hidden, panel);
-            pack_panel<Cell::kGates>(hidden, layer.weight_hh, layer.hidden, layer.hidden, panel);
+            pack_panel<Number, Cell::kGates>(input, layer.weight_ih, layer.input, layer.hidden, panel);
+            pack_panel<Number, Cell::kGates>(hidden, layer.weight_hh, layer.hidden, layer.hidden, panel);
             for (int part = 0; part < kBiases; ++part)
                 store(bias + (panel * kBiases + part) * kWidth, bias_of(layer, panel, part));
         }
@@ -65,11 +65,11 @@ inline int64_t rows_of_share(const throughtime_layer &layer, int members) {
     return Share::by_columns(layer, members) ? layer.batch : (layer.batch + members - 1) / members;
 }
 
-// What one member works on: h before a step and after it, the memory, and the step's x. Where panels are divided, all share
-// the states.
-template <class Cell>
+// What one member works on: h before a step and after it as operands, h itself where they are rounded, the memory, and the
+// step's x. Where panels are divided, all share the states.
+template <class Cell, class Number>
 struct ForwardState {
-    Panels h[2], memory, x;
+    Panels h[2], exact, memory, x;
 
     ForwardState(Arena &arena, const throughtime_layer &layer, int member, int members) {
         const bool shared = Share::by_columns(layer, members);
@@ -78,6 +78,7 @@ struct ForwardState {
             if (owner == 0 || !shared) {
                 h[0] = Panels::take(arena, layer.hidden, rows);
                 h[1] = Panels::take(arena, layer.hidden, rows);
+                exact = Panels::take(arena, layer.hidden, Number::kPerUnit > 1 ? rows : 0);
                 memory = Panels::take(arena, layer.hidden, Cell::kMemory ? rows : 0);
             }
             x = Panels::take(arena, layer.input, rows);
@@ -86,11 +87,11 @@ struct ForwardState {
 };
 
 // One member's way through time.
-template <class Cell>
+template <class Cell, class Number>
 class ForwardRun {
   public:
-    ForwardRun(const throughtime_forward_call &call, const Course &course, const PackedWeights<Cell> &weights,
-               const ForwardState<Cell> &state, const Member &member)
+    ForwardRun(const throughtime_forward_call &call, const Course &course, const PackedWeights<Cell, Number> &weights,
+               const ForwardState<Cell, Number> &state, const Member &member)
         : call_(call), layer_(call.layer), course_(course), weights_(weights), state_(state), member_(member),
           share_(course, member.index, member.count, panels_of(call.layer.hidden)),
           save_{static_cast<float *>(call.save), Cell::kSaved, panels_of(call.layer.hidden), call.layer.batch} {}
@@ -101,7 +102,7 @@ class ForwardRun {
             const int64_t time = course_.time_at(step), rows = share_.at_work(course_.rows_at(time));
             const Panels &now = state_.h[step & 1], &next = state_.h[(step + 1) & 1];
             for (int64_t row = 0; row < rows; ++row)
-                write_row(state_.x, row, x_at(time, row), call_.x_feature, layer_.input, 0, panels_of(layer_.input));
+                write_operand<Number>(state_.x, row, x_at(time, row), call_.x_feature, layer_.input, 0, panels_of(layer_.input));
             take_step(step, time, rows, now, next);
             if (step + 1 < layer_.time)
                 start_afresh(course_.time_at(step + 1), rows, next);
@@ -118,20 +119,23 @@ class ForwardRun {
         for (int64_t row = 0; row < share_.rows; ++row) {
             const int64_t sequence = course_.sequence(share_.row(row));
             const bool fresh = layer_.time > 0 && course_.begins(first, share_.row(row));
-            for (const Panels &h : state_.h)
-                write_state(h, row, fresh ? nullptr : call_.h0, call_.h0_batch, sequence);
-            if (Cell::kMemory)
-                write_state(state_.memory, row, fresh ? nullptr : call_.c0, call_.c0_batch, sequence);
+            const float *const h = fresh || call_.h0 == nullptr ? nullptr : call_.h0 + sequence * call_.h0_batch;
+            const float *const c = fresh || call_.c0 == nullptr ? nullptr : call_.c0 + sequence * call_.c0_batch;
+            for (int64_t panel = share_.panel_begin; panel < share_.panel_end; ++panel) {
+                write_h(state_.h[0], row, panel, h == nullptr ? Vector{} : load_panel(h, 1, layer_.hidden, panel));
+                write_h(state_.h[1], row, panel, h == nullptr ? Vector{} : load_panel(h, 1, layer_.hidden, panel));
+                if (Cell::kMemory)
+                    store(state_.memory.row(panel, row), c == nullptr ? Vector{} : load_panel(c, 1, layer_.hidden, panel));
+            }
         }
         if (share_.columns)
             member_.wait();
     }
 
-    void write_state(const Panels &to, int64_t row, const float *from, int64_t stride, int64_t sequence) {
-        if (from == nullptr)
-            clear_row(to, row, share_.panel_begin, share_.panel_end);
-        else
-            write_row(to, row, from + sequence * stride, 1, layer_.hidden, share_.panel_begin, share_.panel_end);
+    THROUGHTIME_INLINE void write_h(const Panels &to, int64_t row, int64_t panel, Vector h) {
+        Number::write(to, panel, row, h);
+        if (Number::kPerUnit > 1)
+            store(state_.exact.row(panel, row), h);
     }
 
     void start_afresh(int64_t time, int64_t rows, const Panels &next) {
@@ -140,19 +144,21 @@ class ForwardRun {
         for (int64_t row = 0; row < rows; ++row) {
             if (!course_.begins(time, share_.row(row)))
                 continue;
-            clear_row(next, row, share_.panel_begin, share_.panel_end);
+            for (int64_t panel = share_.panel_begin; panel < share_.panel_end; ++panel)
+                write_h(next, row, panel, Vector{});
             if (Cell::kMemory)
                 clear_row(state_.memory, row, share_.panel_begin, share_.panel_end);
         }
     }
 
     void take_step(int64_t step, int64_t time, int64_t rows, const Panels &now, const Panels &next) {
-        constexpr int kBiases = PackedWeights<Cell>::kBiases;
+        constexpr int kBiases = PackedWeights<Cell, Number>::kBiases;
+        const int64_t inputs = units_of<Number>(layer_.input), hiddens = units_of<Number>(layer_.hidden);
         const Segment segments[2] = {
-            {state_.x.data, state_.x.stride, kWidth, layer_.input, weights_.input, layer_.input * Cell::kGates * kWidth},
-            {now.data, now.stride, kWidth, layer_.hidden, weights_.hidden, layer_.hidden * Cell::kGates * kWidth},
+            {state_.x.data, state_.x.stride, kWidth, inputs, weights_.input, inputs * Cell::kGates * kWidth},
+            {now.data, now.stride, kWidth, hiddens, weights_.hidden, hiddens * Cell::kGates * kWidth},
         };
-        multiply_rows<Cell::kGates, Cell::kSplit>(
+        multiply_rows<Number, Cell::kGates, Cell::kSplit>(
             segments, 2, weights_.bias, rows, share_.panel_begin, share_.panel_end,
             [&](const float *sums, int64_t begin, int height, int64_t panel, int width) {
                 for (int p = 0; p < width; ++p)
@@ -167,8 +173,9 @@ class ForwardRun {
         float *const memory_at = Cell::kMemory ? state_.memory.row(panel, row) : nullptr;
         if (Cell::kMemory)
             memory = load(memory_at);
-        const Vector h = Cell::forward(sums, load(now.row(panel, row)), memory, saved);
-        store(next.row(panel, row), h);
+        const Vector before = load((Number::kPerUnit > 1 ? state_.exact : now).row(panel, row));
+        const Vector h = Cell::forward(sums, before, memory, saved);
+        write_h(next, row, panel, h);
         if (Cell::kMemory)
             store(memory_at, memory);
         store_first(output_at(time, row) + panel * kWidth, h, features_in(panel, layer_.hidden));
@@ -213,19 +220,19 @@ class ForwardRun {
     const throughtime_forward_call &call_;
     const throughtime_layer &layer_;
     const Course &course_;
-    const PackedWeights<Cell> weights_;
-    const ForwardState<Cell> state_;
+    const PackedWeights<Cell, Number> weights_;
+    const ForwardState<Cell, Number> state_;
     const Member &member_;
     const Share share_;
     const Save save_;
 };
 
-template <class Cell>
+template <class Cell, class Number>
 void run_forward(const throughtime_forward_call &call, const Sequences &sequences, void *scratch) {
     const throughtime_layer &layer = call.layer;
     const Course course{layer, sequences};
     Arena arena(scratch), packed(const_cast<void *>(layer.packed));
-    const PackedWeights<Cell> weights(layer.packed == nullptr ? arena : packed, layer);
+    const PackedWeights<Cell, Number> weights(layer.packed == nullptr ? arena : packed, layer);
     run_team(sequences.threads, [&](const Member &member) {
         if (layer.packed == nullptr) {
             const int64_t panels = panels_of(layer.hidden);
@@ -233,22 +240,22 @@ void run_forward(const throughtime_forward_call &call, const Sequences &sequence
             member.wait();
         }
         Arena own = arena;
-        const ForwardState<Cell> state(own, layer, member.index, member.count);
-        ForwardRun<Cell>(call, course, weights, state, member).run();
+        const ForwardState<Cell, Number> state(own, layer, member.index, member.count);
+        ForwardRun<Cell, Number>(call, course, weights, state, member).run();
     });
 }
 
 // The largest of what a team of any size takes: a system may give fewer threads than are asked for.
-template <class Cell>
+template <class Cell, class Number>
 bool measure_forward(const throughtime_layer &layer, throughtime_sizes &sizes) {
     Arena weights;
-    PackedWeights<Cell>(weights, layer);
+    PackedWeights<Cell, Number>(weights, layer);
     sizes.packed = weights.used();
     sizes.forward_scratch = 0;
     bool too_large = weights.too_large();
     for (int members = 1; members <= layer.threads; ++members) {
         Arena arena = weights;
-        ForwardState<Cell>(arena, layer, members - 1, members);
+        ForwardState<Cell, Number>(arena, layer, members - 1, members);
         too_large |= arena.too_large();
         if (arena.used() > sizes.forward_scratch)
             sizes.forward_scratch = arena.used();

@@ -6,12 +6,24 @@
 
 namespace throughtime::THROUGHTIME_SET_NAME {
 
-// A weight [length, features] with a vector for each panel of features and each k: what rows of gradients are multiplied with.
-inline void pack_columns(float *to, const float *weight, int64_t length, int64_t features, const Member &member) {
-    const int64_t panels = panels_of(features);
+// `gates` weights [length, features], one behind the other, as rows of gradients are multiplied with them: for each panel of
+// features, gate and unit of the gradients, a vector.
+template <class Number>
+void pack_columns(float *to, const float *weight, int gates, int64_t length, int64_t features, const Member &member) {
+    const int64_t panels = panels_of(features), units = units_of<Number>(length);
     for (int64_t panel = member.begin(panels); panel < member.end(panels); ++panel)
-        for (int64_t k = 0; k < length; ++k)
-            store(to + (panel * length + k) * kWidth, load_first(weight + k * features + panel * kWidth, features_in(panel, features)));
+        for (int gate = 0; gate < gates; ++gate)
+            for (int64_t unit = 0; unit < units; ++unit) {
+                const int64_t k = unit * Number::kPerUnit;
+                const float *from = weight + (gate * length + k) * features + panel * kWidth;
+                float *vector = to + ((panel * gates + gate) * units + unit) * kWidth;
+                if constexpr (Number::kPerUnit == 1) {
+                    store(vector, load_first(from, features_in(panel, features)));
+                } else {
+                    for (int lane = 0; lane < kWidth; ++lane)
+                        vector[lane] = lane < features_in(panel, features) ? Number::unit(from + lane, features, length - k) : 0.0f;
+                }
+            }
 }
 
 // d_weight[part · left_features + j][k] += Σ_rows left[part][row][j] · right[row][k], or = where it is the first sum.
@@ -31,8 +43,11 @@ constexpr int kVectors = 3;
 
 using Multiply = void (*)(const float *, const float *, int64_t, const Run *, int64_t, float *);
 
-inline Multiply find(int vectors) {
-    return vectors == 1 ? multiply_outer<kColumns, 1> : vectors == 2 ? multiply_outer<kColumns, 2> : multiply_outer<kColumns, 3>;
+template <class Number>
+Multiply find(int vectors) {
+    return vectors == 1   ? multiply_outer<Number, kColumns, 1>
+           : vectors == 2 ? multiply_outer<Number, kColumns, 2>
+                          : multiply_outer<Number, kColumns, 3>;
 }
 
 // A block of sums [kColumns][vectors × kWidth] into a matrix with rows `stride` apart.
@@ -60,7 +75,8 @@ inline void add_block_across(const float *sums, int vectors, float *to, int64_t 
 
 // The blocks of the product are divided among the members; each block's sum is one member's, so that the team does not matter.
 // Where the right side has fewer features than a block has columns, the sides change places.
-inline void add_outer(const OuterProduct &product, const Run *runs, int64_t run_count, bool first, const Member &member) {
+template <class Number>
+void add_outer(const OuterProduct &product, const Run *runs, int64_t run_count, bool first, const Member &member) {
     if (product.d_weight == nullptr)
         return;
     const bool across = product.right_features <= outer::kColumns;
@@ -76,7 +92,7 @@ inline void add_outer(const OuterProduct &product, const Run *runs, int64_t run_
         const int64_t vector = vectors * group / vector_blocks;
         const int count = static_cast<int>(vectors * (group + 1) / vector_blocks - vector);
         const Panels &broadcasts = across ? product.right : *product.left[part], &loads = across ? *product.left[part] : product.right;
-        outer::find(count)(broadcasts.row(column / kWidth, 0) + column % kWidth, loads.row(vector, 0), loads.stride, runs, run_count,
+        outer::find<Number>(count)(broadcasts.row(column / kWidth, 0) + column % kWidth, loads.row(vector, 0), loads.stride, runs, run_count,
                            sums);
         float *to = product.d_weight + part * product.left_features * product.right_features;
         const int64_t height = columns - column < outer::kColumns ? columns - column : outer::kColumns;
@@ -89,6 +105,31 @@ inline void add_outer(const OuterProduct &product, const Run *runs, int64_t run_
             outer::add_block(sums, count, to + column * product.right_features + vector * kWidth, product.right_features, height,
                              width, first);
     }
+}
+
+// Every two rows that hold something become one row of units, side by side from row 0 on, as a product over rows reads numbers
+// of which a unit has two. Done in place, each panel by one member. Returns the rows of units.
+template <class Number>
+Run pair_rows(const Panels *parts, int count, int64_t features, const Run *runs, int64_t run_count, const Member &member) {
+    const int64_t panels = panels_of(features);
+    for (int64_t index = member.begin(count * panels); index < member.end(count * panels); ++index) {
+        const Panels &part = parts[index / panels];
+        int64_t taken = 0;
+        Vector first = {};
+        for (int64_t run = 0; run < run_count; ++run)
+            for (int64_t row = runs[run].begin; row < runs[run].end; ++row, ++taken) {
+                const Vector value = load(part.row(index % panels, row));
+                if (taken % 2 == 1)
+                    store(part.row(index % panels, taken / 2), Number::pair(first, value));
+                first = value;
+            }
+        if (taken % 2 == 1)
+            store(part.row(index % panels, taken / 2), Number::pair(first, Vector{}));
+    }
+    int64_t rows = 0;
+    for (int64_t run = 0; run < run_count; ++run)
+        rows += runs[run].end - runs[run].begin;
+    return {0, (rows + 1) / 2};
 }
 
 // d_bias[part · features + j] += Σ_rows panels[part][row][j], or = where it is the first sum.

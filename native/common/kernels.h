@@ -20,10 +20,18 @@ struct Kernel {
     void (*trace)(const throughtime_layer &, const void *save, float *trace);
 };
 
+struct LayerKernels {
+    Kernel in[2]; // by throughtime_precision; empty where the set has no products in it
+};
+
 struct ProductKernel {
     bool (*measure)(const throughtime_product &, throughtime_sizes &);
     void (*forward)(const throughtime_product &, int threads);
     void (*backward)(const throughtime_product &, int threads);
+};
+
+struct ProductKernels {
+    ProductKernel in[2];
 };
 
 } // namespace throughtime

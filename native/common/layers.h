@@ -5,17 +5,17 @@
 
 namespace throughtime::THROUGHTIME_SET_NAME {
 
-template <class Cell>
+template <class Cell, class Number>
 bool measure(const throughtime_layer &layer, throughtime_sizes &sizes) {
     sizes.trace_parts = Cell::kTraced;
-    const bool forward = measure_forward<Cell>(layer, sizes);
-    return measure_backward<Cell>(layer, sizes) && forward;
+    const bool forward = measure_forward<Cell, Number>(layer, sizes);
+    return measure_backward<Cell, Number>(layer, sizes) && forward;
 }
 
-template <class Cell>
+template <class Cell, class Number>
 void pack(const throughtime_layer &layer, void *packed) {
     Arena arena(packed);
-    PackedWeights<Cell>(arena, layer).pack(layer, 0, panels_of(layer.hidden));
+    PackedWeights<Cell, Number>(arena, layer).pack(layer, 0, panels_of(layer.hidden));
 }
 
 // The row of a sequence among all, from the longest to the shortest.
@@ -50,9 +50,18 @@ void run_trace(const throughtime_layer &layer, const void *save, float *trace) {
     }
 }
 
+template <class Cell, class Number>
+constexpr Kernel kernel_in() {
+    return {measure<Cell, Number>, pack<Cell, Number>, run_forward<Cell, Number>, run_backward<Cell, Number>, run_trace<Cell>};
+}
+
 template <class Cell>
-constexpr Kernel kernel_of() {
-    return {measure<Cell>, pack<Cell>, run_forward<Cell>, run_backward<Cell>, run_trace<Cell>};
+constexpr LayerKernels kernels_of() {
+#if defined(__AVX512BF16__)
+    return {{kernel_in<Cell, Float32>(), kernel_in<Cell, Bfloat16>()}};
+#else
+    return {{kernel_in<Cell, Float32>(), {}}};
+#endif
 }
 
 } // namespace throughtime::THROUGHTIME_SET_NAME

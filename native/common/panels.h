@@ -29,20 +29,21 @@ THROUGHTIME_INLINE int features_in(int64_t panel, int64_t features) {
     return left < kWidth ? static_cast<int>(left) : kWidth;
 }
 
-// Panels begin … end of one row, from features `stride` apart; the last one padded with zeros.
+// One panel of a row, from features `stride` apart; zeros beyond them.
+THROUGHTIME_INLINE Vector load_panel(const float *from, int64_t stride, int64_t features, int64_t panel) {
+    const int count = features_in(panel, features);
+    if (stride == 1)
+        return load_first(from + panel * kWidth, count);
+    alignas(64) float values[kWidth] = {};
+    for (int index = 0; index < count; ++index)
+        values[index] = from[(panel * kWidth + index) * stride];
+    return load(values);
+}
+
 inline void write_row(const Panels &panels, int64_t row, const float *from, int64_t stride, int64_t features, int64_t begin,
                       int64_t end) {
-    for (int64_t panel = begin; panel < end; ++panel) {
-        const int count = features_in(panel, features);
-        float *to = panels.row(panel, row);
-        if (stride == 1) {
-            store(to, load_first(from + panel * kWidth, count));
-        } else {
-            store(to, Vector{});
-            for (int index = 0; index < count; ++index)
-                to[index] = from[(panel * kWidth + index) * stride];
-        }
-    }
+    for (int64_t panel = begin; panel < end; ++panel)
+        store(panels.row(panel, row), load_panel(from, stride, features, panel));
 }
 
 inline void clear_row(const Panels &panels, int64_t row, int64_t begin, int64_t end) {

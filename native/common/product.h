@@ -4,11 +4,11 @@
 // beside it, nor on the number of threads.
 #pragma once
 
-#include "panels.h"
+#include "numbers.h"
 
 namespace throughtime::THROUGHTIME_SET_NAME {
 
-// One operand of rows × weights: each row's `length` elements, and the weights that they meet.
+// One operand of rows × weights: each row's `length` units, and the weights that they meet.
 struct Segment {
     const float *rows; // the first row in its first panel
     int64_t panel_stride, row_stride;
@@ -18,25 +18,19 @@ struct Segment {
 };
 
 // sum[r][p][g] += Σ_k row_r[k] · weights[p][k][g]
-template <int Rows, int Panels, int Gates>
+template <class Number, int Rows, int Panels, int Gates>
 THROUGHTIME_INLINE void accumulate(Vector (&sum)[Rows][Panels][Gates], const Segment &segment) {
     const float *rows = segment.rows, *weights = segment.weights;
     const int64_t row_stride = segment.row_stride, weight_stride = segment.weight_stride;
     const auto step = [&](int k) THROUGHTIME_INLINE_LAMBDA {
-        Vector weight[Panels][Gates];
-#pragma GCC unroll 8
-        for (int p = 0; p < Panels; ++p)
-#pragma GCC unroll 4
-            for (int g = 0; g < Gates; ++g)
-                weight[p][g] = load(weights + p * weight_stride + g * kWidth);
 #pragma GCC unroll 12
         for (int r = 0; r < Rows; ++r) {
-            const Vector element = broadcast(rows[r * row_stride + k]);
+            const typename Number::Unit unit = Number::spread(rows + r * row_stride + k);
 #pragma GCC unroll 8
             for (int p = 0; p < Panels; ++p)
 #pragma GCC unroll 4
                 for (int g = 0; g < Gates; ++g)
-                    sum[r][p][g] += element * weight[p][g];
+                    sum[r][p][g] = Number::multiply_add(sum[r][p][g], unit, weights + p * weight_stride + g * kWidth);
         }
         weights += Gates * kWidth;
     };
@@ -53,7 +47,7 @@ THROUGHTIME_INLINE void accumulate(Vector (&sum)[Rows][Panels][Gates], const Seg
 // A tile of rows × panels of results, each result having Gates sums. They begin at the bias, [panel][Gates + Split][kWidth].
 // With Split the last gate's sums over the first segment are kept apart from those over the others (a GRU multiplies the
 // latter by its reset gate before it adds them). Results go to [panel][row][Gates + Split][kWidth].
-template <int Rows, int Panels, int Gates, bool Split>
+template <class Number, int Rows, int Panels, int Gates, bool Split>
 void multiply(const Segment *segments, int count, const float *bias, float *results) {
     constexpr int kParts = Gates + Split;
     Vector sum[Rows][Panels][Gates];
@@ -74,7 +68,7 @@ void multiply(const Segment *segments, int count, const float *bias, float *resu
                     sum[r][p][Gates - 1] = load(bias + (p * kParts + Gates) * kWidth);
                 }
         }
-        accumulate<Rows, Panels, Gates>(sum, segments[index]);
+        accumulate<Number, Rows, Panels, Gates>(sum, segments[index]);
     }
 #pragma GCC unroll 12
     for (int r = 0; r < Rows; ++r)
@@ -86,15 +80,18 @@ void multiply(const Segment *segments, int count, const float *bias, float *resu
 }
 
 // Panel `panel` of a weight [Gates · features, length], as `multiply` reads it.
-template <int Gates>
+template <class Number, int Gates>
 void pack_panel(float *to, const float *weight, int64_t length, int64_t features, int64_t panel) {
     const int count = features_in(panel, features);
-    to += panel * length * Gates * kWidth;
+    const int64_t units = units_of<Number>(length);
+    to += panel * units * Gates * kWidth;
     for (int gate = 0; gate < Gates; ++gate) {
         const float *rows = weight + (gate * features + panel * kWidth) * length;
-        for (int64_t k = 0; k < length; ++k)
+        for (int64_t unit = 0; unit < units; ++unit) {
+            const int64_t k = unit * Number::kPerUnit;
             for (int lane = 0; lane < kWidth; ++lane)
-                to[(k * Gates + gate) * kWidth + lane] = lane < count ? rows[lane * length + k] : 0.0f;
+                to[(unit * Gates + gate) * kWidth + lane] = lane < count ? Number::unit(rows + lane * length + k, 1, length - k) : 0.0f;
+        }
     }
 }
 
@@ -104,7 +101,7 @@ constexpr int kMostPanels = 8;
 
 // Which tiles there are for a number of gates: a full one fills the registers; one of few rows takes more panels, so that
 // enough sums are under way at once.
-template <int Gates, bool Split>
+template <class Number, int Gates, bool Split>
 struct Tiles {
     static constexpr int kFewestPanels = Gates == 1 ? 2 : 1;
     static constexpr int kRows = kSums / (Gates * kFewestPanels);
@@ -134,7 +131,7 @@ struct Tiles {
         if constexpr (Panels == 0)
             return nullptr;
         else
-            return panels == Panels ? multiply<Rows, Panels, Gates, Split> : find_panels<Rows, Panels / 2>(panels);
+            return panels == Panels ? multiply<Number, Rows, Panels, Gates, Split> : find_panels<Rows, Panels / 2>(panels);
     }
 };
 
@@ -142,12 +139,12 @@ constexpr int kMostSegments = 4;
 
 // rows × weights for panels panel_begin … panel_end, tile by tile, as few tiles as can be and of heights as even as can be.
 // `take(results, row, height, panel, width)` is given each tile's results, [width][height][Gates + Split][kWidth].
-template <int Gates, bool Split, class Take>
+template <class Number, int Gates, bool Split, class Take>
 THROUGHTIME_INLINE void multiply_rows(const Segment *segments, int count, const float *bias, int64_t rows, int64_t panel_begin,
                                       int64_t panel_end, const Take &take) {
     if (rows <= 0)
         return;
-    using Shapes = Tiles<Gates, Split>;
+    using Shapes = Tiles<Number, Gates, Split>;
     alignas(64) float results[Shapes::kResults];
     const int64_t tiles = (rows + Shapes::kRows - 1) / Shapes::kRows;
     const int most = Shapes::panels(static_cast<int>((rows + tiles - 1) / tiles)); // what the highest tile can take
@@ -171,27 +168,24 @@ THROUGHTIME_INLINE void multiply_rows(const Segment *segments, int count, const 
     }
 }
 
-// sum[j][n] = Σ_rows left[row][j] · right[n][row], a block of an outer product, over runs of rows that lie side by side.
+// sum[j][n] = Σ_rows left[row][j] · right[n][row], a block of an outer product, over runs of rows that lie side by side. A
+// row of units stands for as many rows as a unit has numbers.
 struct Run {
     int64_t begin, end;
 };
 
-template <int Columns, int Count>
+template <class Number, int Columns, int Count>
 void multiply_outer(const float *left, const float *right, int64_t right_stride, const Run *runs, int64_t run_count, float *results) {
     Vector sum[Columns][Count] = {};
     for (int64_t index = 0; index < run_count; ++index) {
         const float *l = left + runs[index].begin * kWidth, *r = right + runs[index].begin * kWidth;
         for (int64_t left_rows = runs[index].end - runs[index].begin; left_rows > 0; --left_rows, l += kWidth, r += kWidth) {
-            Vector vector[Count];
-#pragma GCC unroll 4
-            for (int n = 0; n < Count; ++n)
-                vector[n] = load(r + n * right_stride);
 #pragma GCC unroll 16
             for (int j = 0; j < Columns; ++j) {
-                const Vector element = broadcast(l[j]);
+                const typename Number::Unit unit = Number::spread(l + j);
 #pragma GCC unroll 4
                 for (int n = 0; n < Count; ++n)
-                    sum[j][n] += element * vector[n];
+                    sum[j][n] = Number::multiply_add(sum[j][n], unit, r + n * right_stride);
             }
         }
     }

@@ -35,6 +35,6 @@ struct Gru {
     }
 };
 
-extern const Kernel kGru = kernel_of<Gru>();
+extern const LayerKernels kGru = kernels_of<Gru>();
 
 } // namespace throughtime::THROUGHTIME_SET_NAME

@@ -37,6 +37,6 @@ struct Lstm {
     }
 };
 
-extern const Kernel kLstm = kernel_of<Lstm>();
+extern const LayerKernels kLstm = kernels_of<Lstm>();
 
 } // namespace throughtime::THROUGHTIME_SET_NAME

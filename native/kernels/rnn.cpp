@@ -21,7 +21,7 @@ struct Rnn {
     static THROUGHTIME_INLINE void trace(const Vector *, Vector *) {}
 };
 
-extern const Kernel kRnnTanh = kernel_of<Rnn<false>>();
-extern const Kernel kRnnRelu = kernel_of<Rnn<true>>();
+extern const LayerKernels kRnnTanh = kernels_of<Rnn<false>>();
+extern const LayerKernels kRnnRelu = kernels_of<Rnn<true>>();
 
 } // namespace throughtime::THROUGHTIME_SET_NAME

@@ -1,0 +1,93 @@
+// The numbers in which products are taken. The operands of a product are made of units of four bytes: one float32, or two
+// bfloat16, so that a panel's row and a vector of weights look the same for both.
+#pragma once
+
+#include "panels.h"
+
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
+
+namespace throughtime::THROUGHTIME_SET_NAME {
+
+struct Float32 {
+    static constexpr int kPerUnit = 1;
+
+    using Unit = Vector;
+    static THROUGHTIME_INLINE Unit spread(const float *unit) { return broadcast(*unit); }
+    static THROUGHTIME_INLINE Vector multiply_add(Vector sum, Unit left, const float *right) { return sum + left * load(right); }
+
+    // One panel of features of a row, as an operand.
+    static THROUGHTIME_INLINE void write(const Panels &to, int64_t panel, int64_t row, Vector value) {
+        store(to.row(panel, row), value);
+    }
+
+    static THROUGHTIME_INLINE float unit(const float *values, int64_t, int64_t) { return *values; }
+};
+
+#if defined(__AVX512BF16__)
+
+struct Bfloat16 {
+    static constexpr int kPerUnit = 2;
+
+    using Unit = Integers;
+    static THROUGHTIME_INLINE Unit spread(const float *unit) {
+        int32_t bits;
+        std::memcpy(&bits, unit, sizeof bits);
+        return Integers{} + bits;
+    }
+
+    static THROUGHTIME_INLINE Vector multiply_add(Vector sum, Unit left, const float *right) {
+        return (Vector)_mm512_dpbf16_ps((__m512)sum, (__m512bh)left, (__m512bh)load(right));
+    }
+
+    static THROUGHTIME_INLINE void write(const Panels &to, int64_t panel, int64_t row, Vector value) {
+        const __m256bh half = _mm512_cvtneps_pbh((__m512)value);
+        std::memcpy(to.row(panel / 2, row) + panel % 2 * (kWidth / 2), &half, sizeof half);
+    }
+
+    // Two elements, `stride` apart, of which `count` are real.
+    static THROUGHTIME_INLINE float unit(const float *values, int64_t stride, int64_t count) {
+        const uint32_t bits = rounded(values[0]) | (count > 1 ? rounded(values[stride]) << 16 : 0);
+        float unit;
+        std::memcpy(&unit, &bits, sizeof unit);
+        return unit;
+    }
+
+    // Each element of one row beside that of the next.
+    static THROUGHTIME_INLINE Vector pair(Vector first, Vector second) {
+        return (Vector)(halves(first) | halves(second) << 16);
+    }
+
+  private:
+    static THROUGHTIME_INLINE Integers halves(Vector value) {
+        typedef uint16_t Halves __attribute__((vector_size(2 * kWidth)));
+        return __builtin_convertvector((Halves)_mm512_cvtneps_pbh((__m512)value), Integers);
+    }
+
+    static THROUGHTIME_INLINE uint32_t rounded(float value) {
+        uint32_t bits;
+        std::memcpy(&bits, &value, sizeof bits);
+        if (value != value)
+            return 0x7fc0;
+        return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    }
+};
+
+#endif
+
+// How many units a row of features takes.
+template <class Number>
+constexpr int64_t units_of(int64_t features) {
+    return features / Number::kPerUnit + (features % Number::kPerUnit != 0);
+}
+
+// Panels begin … end of one row as an operand, from features `stride` apart.
+template <class Number>
+void write_operand(const Panels &panels, int64_t row, const float *from, int64_t stride, int64_t features, int64_t begin,
+                   int64_t end) {
+    for (int64_t panel = begin; panel < end; ++panel)
+        Number::write(panels, panel, row, load_panel(from, stride, features, panel));
+}
+
+} // namespace throughtime::THROUGHTIME_SET_NAME
