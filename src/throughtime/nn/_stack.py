@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack, cast
+from collections.abc import Callable
+from typing import Any, TypeAlias, Unpack, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +13,15 @@ from torch.nn.utils.rnn import PackedSequence
 from .._errors import ConfigurationError
 from .._state import map_state
 from .._types import State
-from ..ops import Call, Choice, check_backend, choose, fused, scan
+from ..ops import Call, Choice, check_backend, choose, fused, native, scan
 from ._checks import check_features, check_lengths, check_resets, check_state
 from ._initialise import initialise_as_asked, initialise_extras
 from ._layout import Layout
 from ._step import Masked, Step, drop_weight, is_masked, without_masks
 from .options import Options, Recurrence, read_options
+
+_RunDirection: TypeAlias = Callable[..., tuple[Tensor, State]]
+"""`output, state = run(suffix, x, state, lengths, resets, reverse=…)`, for the direction whose parameters end so."""
 
 
 class Stack(nn.RNNBase):
@@ -86,7 +90,9 @@ class Stack(nn.RNNBase):
     def choice(self, x: Tensor, *, lengths: bool = False, resets: bool = False) -> Choice:
         """The backend that such a call takes, and why."""
         options = self.recurrence.options + self.noise.at_work(self.training)
-        call = Call(self.recurrence.kind, options, lengths, resets, x.device.type, x.dtype)
+        device = x.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+        call = Call(self.recurrence.kind, options, lengths, resets, device, dtype, projected=self.proj_size > 0)
         return choose(call, self.backend)
 
     def forward(
@@ -119,14 +125,19 @@ class Stack(nn.RNNBase):
         x, lengths, resets = layout.unify(input, lengths, resets)
         state = self._checked(layout, x, hx, lengths, resets)
         backend = self.choice(x, lengths=lengths is not None, resets=resets is not None).backend
-        if len(x) and x.shape[1] and backend == "torch":
+        if backend == "native" and x.numel():
+            output, state = self._run_by_direction(self._run_kernel, x, state, lengths, resets)
+            return layout.restore(output, state)
+        if state is None:
+            state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype)
+        if backend == "torch" and x.numel():
             output, state = self._run_whole(x, state, lengths)
         else:
-            output, state = self._run_by_direction(x, state, lengths, resets)
+            output, state = self._run_by_direction(self._run_equations, x, state, lengths, resets)
         return layout.restore(output, state)
 
     def _checked(self, layout: Layout, x: Tensor, hx: State, lengths: Any, resets: Any) -> State:
-        """The state to begin with, all having been checked against each other."""
+        """The state given, if any, all having been checked against each other."""
         name, (time, batch) = layout.name, x.shape[:2]
         check_features(name, x, self.input_size, self._first_weight)
         if lengths is not None:
@@ -134,7 +145,7 @@ class Stack(nn.RNNBase):
         if resets is not None:
             check_resets(name, resets, time, batch, x.device)
         if hx is None:
-            return self.initial_state(batch, device=x.device, dtype=x.dtype)
+            return None
         plain = without_masks(hx)
         shapes = tuple((s[0], s[2]) if layout.unbatched else s for s in self._state_shapes(batch))
         check_state(name, plain, shapes, time, x)
@@ -157,7 +168,9 @@ class Stack(nn.RNNBase):
             lengths=lengths,
         )
 
-    def _run_by_direction(self, x: Tensor, state: State, lengths: Any, resets: Any) -> tuple[Tensor, State]:
+    def _run_by_direction(
+        self, run: _RunDirection, x: Tensor, state: State, lengths: Any, resets: Any
+    ) -> tuple[Tensor, State]:
         """Layer after layer, each direction by itself."""
         suffixes, finals = self._suffixes(), []
         directions = 2 if self.bidirectional else 1
@@ -165,15 +178,29 @@ class Stack(nn.RNNBase):
             outputs = []
             for direction in range(directions):
                 index = layer * directions + direction
-                step = Step(self.recurrence, self._dropped(suffixes[index]), self.noise, self.training)
-                before = _at(state, index)
-                output, after = _scan(step, x, before, lengths, resets, reverse=direction == 1)
+                output, after = run(suffixes[index], x, _at(state, index), lengths, resets, reverse=direction == 1)
                 outputs.append(output)
                 finals.append(after)
             x = torch.cat(outputs, -1) if self.bidirectional else outputs[0]
             if self.dropout and layer < self.num_layers - 1:
                 x = functional.dropout(x, self.dropout, self.training)
         return x, _joined(finals)
+
+    def _run_kernel(
+        self, suffix: str, x: Tensor, state: State, lengths: Any, resets: Any, *, reverse: bool
+    ) -> tuple[Tensor, State]:
+        own = self._dropped(suffix)
+        weights = own["weight_ih"], own["weight_hh"], own.get("bias_ih"), own.get("bias_hh")
+        marks = {"lengths": lengths, "resets": resets}
+        return native.recurrence(self.recurrence.kind, x, without_masks(state), *weights, **marks, reverse=reverse)
+
+    def _run_equations(
+        self, suffix: str, x: Tensor, state: State, lengths: Any, resets: Any, *, reverse: bool
+    ) -> tuple[Tensor, State]:
+        step = Step(self.recurrence, self._dropped(suffix), self.noise, self.training)
+        before = step.ready(state)
+        zeros = map_state(torch.zeros_like, without_masks(before))
+        return scan(step, x, before, fresh=lambda: step.begin(zeros), lengths=lengths, resets=resets, reverse=reverse)
 
     @property
     def _first_weight(self) -> Tensor:
@@ -203,12 +230,6 @@ class Stack(nn.RNNBase):
         return ", ".join((super().extra_repr(), *self.recurrence.options, *self.noise.described(), *backend))
 
 
-def _scan(step: Step, x: Tensor, state: State, lengths: Any, resets: Any, reverse: bool) -> tuple[Tensor, State]:
-    before = step.ready(state)
-    zeros = map_state(torch.zeros_like, without_masks(before))
-    return scan(step, x, before, fresh=lambda: step.begin(zeros), lengths=lengths, resets=resets, reverse=reverse)
-
-
 def _at(state: State, index: int) -> State:
     """The state of one layer and direction."""
     if is_masked(state):
@@ -223,6 +244,8 @@ def _joined(states: list[State]) -> State:
     if is_masked(states[0]):
         plain, inputs, recurrents = zip(*(state.values() for state in states), strict=True)
         return Masked(state=_joined(list(plain)), input_mask=_together(inputs), recurrent_mask=_together(recurrents))
+    if len(states) == 1:
+        return map_state(lambda part: part.unsqueeze(0), states[0])
     return map_state(lambda *parts: torch.stack(parts), *states)
 
 

@@ -1,5 +1,6 @@
 """What a recurrence computes, and who computes it."""
 
+from . import native as native
 from .backend import BACKENDS as BACKENDS
 from .backend import KINDS as KINDS
 from .backend import Call as Call
@@ -7,6 +8,7 @@ from .backend import Choice as Choice
 from .backend import check_backend as check_backend
 from .backend import choose as choose
 from .fused import fused as fused
+from .linear import linear as linear
 from .reference import Step as Step
 from .reference import gru_step as gru_step
 from .reference import lstm_step as lstm_step

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from .._errors import ConfigurationError, UnsupportedError
+from ._library import sets, why_missing
 
 KINDS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
 BACKENDS = ("auto", "native", "torch", "reference")
@@ -22,7 +23,8 @@ class Call:
         options: what the call asks for beyond torch's equations, in words ("zoneout", "reset_after=False").
         lengths, resets: whether they are given.
         device: the type of device the input is on.
-        dtype: the input's.
+        dtype: the one that products are taken in: the input's, or autocast's.
+        projected: whether an LSTM's output is a projection of h.
     """
 
     kind: str
@@ -31,6 +33,7 @@ class Call:
     resets: bool = False
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
+    projected: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,12 @@ def choose(call: Call, requested: str = "auto") -> Choice:
         UnsupportedError: for one that has no rule for this call; the message says what stands in its way.
 
     Example:
-        >>> choose(Call("gru")).backend
+        >>> choose(Call("gru"), "reference")
+        Choice(backend='reference', reason='asked for')
+        >>> choose(Call("gru", options=("zoneout",), resets=True)).backend
+        'reference'
+        >>> choose(Call("lstm", dtype=torch.float64)).backend
         'torch'
-        >>> choose(Call("gru", resets=True))
-        Choice(backend='reference', reason='torch has no resets=')
     """
     if check_backend(requested) != "auto":
         obstacle = _OBSTACLES[requested](call)
@@ -75,13 +80,22 @@ def choose(call: Call, requested: str = "auto") -> Choice:
         obstacle = find_obstacle(call)
         if obstacle is None:
             return Choice(backend, "; ".join(reasons) or _MERITS[backend])
-        if backend != "native":
-            reasons.append(obstacle)
+        reasons.append(obstacle)
     raise AssertionError("the reference has no obstacle")
 
 
 def _native_obstacle(call: Call) -> str | None:
-    return "this version has no native kernels"
+    if call.device != "cpu":
+        return f"the kernels run on the CPU, not on {call.device}"
+    missing = why_missing()
+    if missing is not None:
+        return missing
+    unknown = (*call.options, *(("projection",) if call.projected else ()))
+    if unknown:
+        return f"the kernels have no {' and no '.join(unknown)}"
+    if call.dtype == torch.bfloat16:
+        return None if "avx512_bf16" in sets() else "bfloat16 kernels need the instructions avx512_bf16"
+    return None if call.dtype == torch.float32 else f"the kernels compute in float32, not in {call.dtype}"
 
 
 def _torch_obstacle(call: Call) -> str | None:

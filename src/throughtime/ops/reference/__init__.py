@@ -2,6 +2,7 @@
 
 from .gru import gru_step as gru_step
 from .lstm import lstm_step as lstm_step
+from .recurrence import recurrence as recurrence
 from .rnn import rnn_step as rnn_step
 from .scan import Step as Step
 from .scan import scan as scan
