@@ -1,5 +1,5 @@
 // What the library and the scalar loops make of a layer's inputs.
-#include <cfloat>
+#include <algorithm>
 
 #include "layers.h"
 #include "scalar.h"
@@ -144,7 +144,7 @@ void run_forward_and_backward(const Inputs &inputs, const Manner &manner, throug
         backward.save = save.data();
         backward.scratch = backward_scratch.data();
         results.status = throughtime_backward(&backward);
-        if (std::memcmp(before.data(), save.data(), before.size()) != 0)
+        if (!std::equal(before.begin(), before.end(), save.data()))
             results.fault = "the backward changed what was saved";
         if (results.status == THROUGHTIME_OK)
             results.status = throughtime_trace(&layer, save.data(), outputs.trace.data());
