@@ -110,6 +110,13 @@ int worth(int threads, double operations) {
 
 bool aligned(const void *pointer) { return reinterpret_cast<uintptr_t>(pointer) % THROUGHTIME_ALIGNMENT == 0; }
 
+// Whether a tensor of these sizes has fewer than 2^63 bytes.
+bool fits(int64_t first, int64_t second, int64_t third) {
+    int64_t bytes;
+    return !__builtin_mul_overflow(first, second, &bytes) && !__builtin_mul_overflow(bytes, third, &bytes) &&
+           !__builtin_mul_overflow(bytes, static_cast<int64_t>(sizeof(float)), &bytes);
+}
+
 // What sort_sequences writes.
 int64_t courses_bytes(const throughtime_layer &layer) {
     const int64_t bytes = (layer.batch + 2 * layer.time + 1) * static_cast<int64_t>(sizeof(int64_t));
@@ -123,7 +130,8 @@ int measure_layer(const throughtime_layer &layer, const KernelSet *&kernels, thr
         return status;
     if (layer.time < 0 || layer.batch < 0 || layer.input < 1 || layer.hidden < 1 || layer.threads < 1)
         return THROUGHTIME_WRONG_SIZE;
-    if (layer.time > kLargest || layer.batch > kLargest || layer.input > kLargest || layer.hidden > kLargest)
+    if (layer.time > kLargest || layer.batch > kLargest || layer.input > kLargest || layer.hidden > kLargest ||
+        !fits(layer.time, layer.batch, layer.input) || !fits(layer.time, layer.batch, layer.hidden))
         return THROUGHTIME_TOO_LARGE;
     throughtime_layer bounded = layer;
     bounded.threads = limited(layer.threads);
@@ -198,7 +206,8 @@ int measure_product(const throughtime_product &product, const KernelSet *&kernel
         return status;
     if (product.rows < 0 || product.input < 1 || product.output < 1 || product.threads < 1)
         return THROUGHTIME_WRONG_SIZE;
-    if (product.rows > kLargest || product.input > kLargest || product.output > kLargest)
+    if (product.rows > kLargest || product.input > kLargest || product.output > kLargest ||
+        !fits(product.rows, product.input, 1) || !fits(product.rows, product.output, 1) || !fits(product.output, product.input, 1))
         return THROUGHTIME_TOO_LARGE;
     throughtime_product bounded = product;
     bounded.threads = limited(product.threads);

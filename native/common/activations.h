@@ -29,10 +29,10 @@ THROUGHTIME_INLINE Exponential exponential(Vector y) {
     return {scale, r * r * q + r};
 }
 
-// 1 / (1 + exp(−x))
+// 1 / (1 + exp(−x)); beyond the exponents 2^n is infinite, and the result 0
 THROUGHTIME_INLINE Vector sigmoid(Vector x) {
-    const Exponential e = exponential(clamp(-x, -87.0f, 88.0f));
-    return 1.0f / (e.scale * e.rest + e.scale + 1.0f);
+    const Exponential e = exponential(clamp(-x, -87.0f, 89.0f));
+    return 1.0f / (e.scale * (e.rest + 1.0f) + 1.0f);
 }
 
 // (exp(2x) − 1) / (exp(2x) + 1), exp(2x) − 1 taken without cancellation

@@ -140,11 +140,15 @@ inline void add_sums(float *d_bias, const Panels *const *parts, int count, int64
     const int64_t panels = panels_of(features);
     for (int64_t index = member.begin(count * panels); index < member.end(count * panels); ++index) {
         const int64_t part = index / panels, panel = index % panels;
-        Vector sums[4] = {};
+        Vector sum = {}, some = {};
+        int64_t room = kRowsOfSum;
         for (int64_t run = 0; run < run_count; ++run)
-            for (int64_t row = runs[run].begin; row < runs[run].end; ++row)
-                sums[row & 3] += load(parts[part]->row(panel, row));
-        const Vector sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+            for (int64_t row = runs[run].begin; row < runs[run].end; ++row) {
+                some += load(parts[part]->row(panel, row));
+                if (--room == 0)
+                    sum += some, some = Vector{}, room = kRowsOfSum;
+            }
+        sum += some;
         const int left = features_in(panel, features);
         float *at = d_bias + part * features + panel * kWidth;
         store_first(at, first ? sum : sum + load_first(at, left), left);

@@ -168,32 +168,52 @@ THROUGHTIME_INLINE void multiply_rows(const Segment *segments, int count, const 
     }
 }
 
-// sum[j][n] = Σ_rows left[row][j] · right[n][row], a block of an outer product, over runs of rows that lie side by side. A
-// row of units stands for as many rows as a unit has numbers.
+// results[j][n] = Σ_rows left[row][j] · right[n][row], a block of an outer product, over runs of rows that lie side by side. A
+// row of units stands for as many rows as a unit has numbers. Sums are taken over some rows at a time, then over these sums:
+// rounding errors grow with the rows of one sum.
 struct Run {
     int64_t begin, end;
 };
 
+constexpr int64_t kRowsOfSum = 128;
+
 template <class Number, int Columns, int Count>
 void multiply_outer(const float *left, const float *right, int64_t right_stride, const Run *runs, int64_t run_count, float *results) {
     Vector sum[Columns][Count] = {};
+    int64_t room = kRowsOfSum;
+    bool first = true;
+    const auto flush = [&]() THROUGHTIME_INLINE_LAMBDA {
+#pragma GCC unroll 16
+        for (int j = 0; j < Columns; ++j)
+#pragma GCC unroll 4
+            for (int n = 0; n < Count; ++n) {
+                float *const to = results + (j * Count + n) * kWidth;
+                store(to, first ? sum[j][n] : load(to) + sum[j][n]);
+                sum[j][n] = Vector{};
+            }
+        first = false;
+        room = kRowsOfSum;
+    };
     for (int64_t index = 0; index < run_count; ++index) {
         const float *l = left + runs[index].begin * kWidth, *r = right + runs[index].begin * kWidth;
-        for (int64_t left_rows = runs[index].end - runs[index].begin; left_rows > 0; --left_rows, l += kWidth, r += kWidth) {
+        for (int64_t rows = runs[index].end - runs[index].begin; rows > 0;) {
+            const int64_t now = rows < room ? rows : room;
+            for (int64_t row = 0; row < now; ++row, l += kWidth, r += kWidth) {
 #pragma GCC unroll 16
-            for (int j = 0; j < Columns; ++j) {
-                const typename Number::Unit unit = Number::spread(l + j);
+                for (int j = 0; j < Columns; ++j) {
+                    const typename Number::Unit unit = Number::spread(l + j);
 #pragma GCC unroll 4
-                for (int n = 0; n < Count; ++n)
-                    sum[j][n] = Number::multiply_add(sum[j][n], unit, r + n * right_stride);
+                    for (int n = 0; n < Count; ++n)
+                        sum[j][n] = Number::multiply_add(sum[j][n], unit, r + n * right_stride);
+                }
             }
+            rows -= now, room -= now;
+            if (room == 0)
+                flush();
         }
     }
-#pragma GCC unroll 16
-    for (int j = 0; j < Columns; ++j)
-#pragma GCC unroll 4
-        for (int n = 0; n < Count; ++n)
-            store(results + (j * Count + n) * kWidth, sum[j][n]);
+    if (first || room < kRowsOfSum)
+        flush();
 }
 
 } // namespace throughtime::THROUGHTIME_SET_NAME
