@@ -101,9 +101,12 @@ int find(const Call &call, const KernelSet *&kernels) {
 
 int limited(int threads) { return threads < kMostThreads ? threads : kMostThreads; }
 
-// A team is worth its while from some millions of operations on.
+// A team is worth its while from some millions of operations a member on; in tests, which are small, always.
+#ifndef THROUGHTIME_WORTH_A_THREAD
+#define THROUGHTIME_WORTH_A_THREAD 2e6
+#endif
 int worth(int threads, double operations) {
-    const double most = operations / 2e6;
+    const double most = operations / THROUGHTIME_WORTH_A_THREAD;
     threads = limited(threads);
     return most < 1 ? 1 : most < threads ? static_cast<int>(most) : threads;
 }
