@@ -14,3 +14,4 @@ from .recurrent import Recurrent as Recurrent
 from .rnn import RNN as RNN
 from .rnn import RNNCell as RNNCell
 from .sequential import Sequential as Sequential
+from .stepper import Stepper as Stepper

@@ -10,15 +10,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
-from .._errors import ConfigurationError
+from .._errors import ConfigurationError, ShapeError, UnsupportedError
 from .._state import map_state
 from .._types import State
-from ..ops import Call, Choice, check_backend, choose, fused, native, scan
+from ..ops import Call, Choice, PackedLayers, check_backend, choose, fused, native, scan
 from ._checks import check_features, check_lengths, check_resets, check_state
 from ._initialise import initialise_as_asked, initialise_extras
 from ._layout import Layout
 from ._step import Masked, Step, drop_weight, is_masked, without_masks
 from .options import Options, Recurrence, read_options
+from .stepper import LayerStepper, PackedStepper, Stepper
 
 _RunDirection: TypeAlias = Callable[..., tuple[Tensor, State]]
 """`output, state = run(suffix, x, state, lengths, resets, reverse=…)`, for the direction whose parameters end so."""
@@ -94,6 +95,28 @@ class Stack(nn.RNNBase):
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
         call = Call(self.recurrence.kind, options, lengths, resets, device, dtype, projected=self.proj_size > 0)
         return choose(call, self.backend)
+
+    def stepper(self, batch_size: int = 1) -> Stepper:
+        """The layer one step at a time, in real time, with a state of its own; see `Stepper`.
+
+        Raises:
+            ShapeError: for a batch size below 1.
+            UnsupportedError: for a bidirectional layer, which has no step.
+        """
+        if batch_size < 1:
+            raise ShapeError(f"batch_size={batch_size}: expected at least 1")
+        if self.bidirectional:
+            raise UnsupportedError(
+                "a bidirectional layer reads the whole sequence before its first output: it has no step"
+            )
+        like, options = self._first_weight, self.recurrence.options + self.noise.at_work(training=False)
+        call = Call(
+            self.recurrence.kind, options, device=like.device.type, dtype=like.dtype, projected=self.proj_size > 0
+        )
+        if choose(call, self.backend).backend != "native" or like.dtype != torch.float32:
+            return LayerStepper(self, batch_size)
+        weights = [self._kernel_weights(self._group(suffix)) for suffix in self._suffixes()]
+        return PackedStepper(PackedLayers(self.recurrence.kind, weights, batch_size))
 
     def forward(
         self,
@@ -189,10 +212,13 @@ class Stack(nn.RNNBase):
     def _run_kernel(
         self, suffix: str, x: Tensor, state: State, lengths: Any, resets: Any, *, reverse: bool
     ) -> tuple[Tensor, State]:
-        own = self._dropped(suffix)
-        weights = own["weight_ih"], own["weight_hh"], own.get("bias_ih"), own.get("bias_hh")
+        weights = self._kernel_weights(self._dropped(suffix))
         marks = {"lengths": lengths, "resets": resets}
         return native.recurrence(self.recurrence.kind, x, without_masks(state), *weights, **marks, reverse=reverse)
+
+    @staticmethod
+    def _kernel_weights(own: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        return own["weight_ih"], own["weight_hh"], own.get("bias_ih"), own.get("bias_hh")
 
     def _run_equations(
         self, suffix: str, x: Tensor, state: State, lengths: Any, resets: Any, *, reverse: bool

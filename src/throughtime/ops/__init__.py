@@ -9,6 +9,7 @@ from .backend import check_backend as check_backend
 from .backend import choose as choose
 from .fused import fused as fused
 from .linear import linear as linear
+from .packed import PackedLayers as PackedLayers
 from .reference import Step as Step
 from .reference import gru_step as gru_step
 from .reference import lstm_step as lstm_step

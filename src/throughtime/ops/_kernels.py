@@ -92,7 +92,7 @@ def measure(setting: Setting, time: int, batch: int, input_size: int, hidden_siz
     Raises:
         ShapeError: where sizes are out of range.
     """
-    sizes = require_library().measure(Layer(*_leading(setting, count), time, batch, input_size, hidden_size))
+    sizes = require_library().measure(Layer(*leading(setting, count), time, batch, input_size, hidden_size))
     return Needs(sizes.save, sizes.forward_scratch, sizes.backward_scratch)
 
 
@@ -216,7 +216,8 @@ def run_trace(setting: Setting, operands: Operands, marks: Marks) -> dict[str, T
     return dict(zip(names, traced, strict=True))
 
 
-def _leading(setting: Setting, count: int) -> tuple[int, ...]:
+def leading(setting: Setting, count: int) -> tuple[int, ...]:
+    """The first fields of `throughtime_layer`."""
     instructions = SETS[setting.instructions or require_library().chosen]
     return VERSION, KINDS[setting.kind], PRECISIONS[setting.precision], instructions, int(setting.reverse), count
 
@@ -229,7 +230,7 @@ def _layer(
     lengths = None if marks.lengths is None else marks.lengths.to(torch.int64).contiguous()
     resets = marks.resets
     fields = (
-        *_leading(setting, count),
+        *leading(setting, count),
         *operands.x.shape,
         operands.weight_hh.shape[1],
         *map(_address, weights),

@@ -128,6 +128,10 @@ class Library:
         """Run one layer in one direction."""
         self.check(self.functions.throughtime_forward(ctypes.byref(call), 1), call)
 
+    def pack(self, layer: Layer, packed: int) -> None:
+        """Write the weights of `layer`, as the kernels read them, to `packed`."""
+        self.check(self.functions.throughtime_pack(ctypes.byref(layer), packed), layer)
+
     def backward(self, call: BackwardCall) -> None:
         """Compute the gradients of what `forward` ran."""
         self.check(self.functions.throughtime_backward(ctypes.byref(call)), call)
