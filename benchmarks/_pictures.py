@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from _case import NAMES
 from _timing import Timing
@@ -65,3 +66,33 @@ def _one_panel(panel: Axes, chosen: list[list[Timing]], ours: str) -> None:
     panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panel.xaxis.set_major_formatter("{x:g}×")
     panel.xaxis.set_minor_locator(NullLocator())
+
+
+def sizes(swept: dict[str, list[dict[str, Any]]], peers: list[str], file: Path) -> None:
+    """A column for each size that grows; above the time of a step, below the memory; both axes logarithmic."""
+    labels = {"hidden": "units H", "batch": "batch B", "time": "steps T"}
+    with style():
+        drawn = figure(9, 5)
+        axes = drawn.subplots(2, len(swept), squeeze=False, sharey="row", sharex="col")
+        for column, (name, points) in enumerate(swept.items()):
+            for peer in peers:
+                colour = PALETTE[_LOOKS[peer][0]]
+                for mode, line in (("training", "-"), ("inference", "--")):
+                    _curve(
+                        axes[0, column], points, peer, mode, 1e6, linestyle=line, color=colour, label=f"{peer}, {mode}"
+                    )
+                _curve(axes[1, column], points, peer, "memory", 1, color=colour)
+            axes[1, column].set_xlabel(labels[name])
+        axes[0, 0].set_ylabel("µs a step")
+        axes[1, 0].set_ylabel("MiB in training")
+        handles, names = axes[0, 0].get_legend_handles_labels()
+        drawn.legend(handles, names, loc="outside upper center", ncols=len(handles))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        drawn.savefig(file)
+
+
+def _curve(panel: Axes, points: list[dict[str, Any]], peer: str, what: str, scale: float, **how: Any) -> None:
+    shown = [(point["size"], point[peer][what] * scale) for point in points if what in point.get(peer, {})]
+    panel.plot(*zip(*shown, strict=True), marker="o", markersize=3, **how)
+    panel.set_xscale("log")
+    panel.set_yscale("log")

@@ -14,6 +14,7 @@ from _worker import PeerError, Worker, disagreement
 
 _DISAGREE = 1e-3  # relative; float32 sums differ by less, other mathematics by more
 _DISAGREE_BFLOAT16 = 0.1
+_LONG = 10.0  # seconds, after which a slow peer is not asked again
 
 
 @dataclass
@@ -78,6 +79,8 @@ def time_in_turn(here: dict[str, Worker], cases: list[Case], repeats: int, secon
     for repeat in range(repeats):
         turn = repeat % max(1, len(found))
         for timing in found[turn:] + found[:turn]:
+            if sum(timing.seconds) > _LONG:
+                continue
             timing.seconds.append(here[timing.peer].measure(timing.case, seconds))
     return found
 

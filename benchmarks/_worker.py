@@ -54,13 +54,17 @@ class Worker:
         assert self._process.stdout is not None
         self._process.stdout.close()
 
-    def prepare(self, case: Case) -> dict[str, Any]:
-        """Make a case ready beside others, run it once, and say what came out: `{"digest": …, "backend": …}`.
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def prepare(self, case: Case, check: bool = True) -> dict[str, Any]:
+        """Make a case ready beside others: `{"backend": …, "digest": …}`, the latter of a first run, if it may `check`.
 
         Raises:
             Unsupported: where this peer has no such case.
         """
-        answer = self._ask("prepare", case=asdict(case))
+        answer = self._ask("prepare", case=asdict(case), check=check)
         if "unsupported" in answer:
             raise Unsupported(answer["unsupported"])
         return answer
@@ -161,7 +165,8 @@ def _answer(request: dict[str, Any], peer: str, threads: int, ready: dict[Case, 
             return {}
         case "prepare":
             prepared = ready[asked] = prepare(peer, asked, threads)
-            return {"digest": digest(prepared.results()), "backend": getattr(prepared, "backend", None)}
+            found = digest(prepared.results()) if request["check"] else None
+            return {"digest": found, "backend": getattr(prepared, "backend", None)}
         case "measure":
             return {"seconds": _time(ready[asked].run, request["seconds"])}
         case "errors":

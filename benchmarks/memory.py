@@ -6,12 +6,12 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 from _common import machine
+from _memory import PeakMemory
 
 _COMMANDS = {
     "text.txt": ["--unit", "character"],
@@ -58,24 +58,11 @@ def peak_of(arguments: list[str], folder: str) -> int:
     process = subprocess.Popen(
         [sys.executable, "-c", "from throughtime.cli import main; main()", *arguments], cwd=folder
     )
-    highest = 0
-
-    def watch() -> None:
-        nonlocal highest
-        status = Path(f"/proc/{process.pid}/status")
-        while process.poll() is None:
-            for line in status.read_text().splitlines():
-                if line.startswith("RssAnon"):
-                    highest = max(highest, int(line.split()[1]))
-            time.sleep(0.02)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    code = process.wait()
-    watcher.join()
+    with PeakMemory(process.pid) as peak:
+        code = process.wait()
     if code:
         sys.exit(f"{' '.join(arguments)} ended with {code}")
-    return highest
+    return peak.kib
 
 
 if __name__ == "__main__":

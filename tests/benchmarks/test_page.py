@@ -26,7 +26,7 @@ def test_a_page_without_the_section_is_left_alone(tmp_path: Path):
     assert page.read_text() == "nothing"
 
 
-@pytest.mark.parametrize("section", ["recurrence", "ragged", "bfloat16", "streaming", "sizes", "products"])
+@pytest.mark.parametrize("section", ["recurrence", "ragged", "bfloat16", "streaming", "sizes", "training", "products"])
 def test_the_page_has_every_section(section: str, tmp_path: Path):
     page = tmp_path / "speed.md"
     page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
