@@ -77,7 +77,8 @@ typedef struct throughtime_sizes {
     int64_t trace_parts; /* how many values throughtime_trace writes for each element of h */
 } throughtime_sizes;
 
-/* output_t, and the state after each sequence's last step. Padding is never read; its output is zero. */
+/* output_t, and the state after each sequence's last step. Padding is never read; its output is zero. The last state may
+ * take the place of the first: h_n may be h0, and c_n c0. */
 typedef struct throughtime_forward_call {
     throughtime_layer layer;
     const float *x; /* [time, batch, input] */

@@ -10,6 +10,7 @@ from torch.distributions import Bernoulli, Categorical, Distribution, Independen
 from torch.nn.functional import softplus
 
 from .._errors import UnsupportedError
+from ..nn import Linear
 
 _SMALLEST_SCALE = 1e-4
 
@@ -31,7 +32,7 @@ class Head(nn.Module, ABC):
     def __init__(self, in_features: int, size: int) -> None:
         super().__init__()
         self.size = size
-        self.linear = nn.Linear(in_features, size * self.parameters_per_value)
+        self.linear = Linear(in_features, size * self.parameters_per_value)
 
     def forward(self, features: Tensor, base: Tensor | None = None) -> Distribution:
         """The distribution of each step, its location counted from `base` [time, batch, size] if that is given."""

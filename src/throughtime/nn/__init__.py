@@ -7,6 +7,7 @@ from .contract import streams as streams
 from .gru import GRU as GRU
 from .gru import GRUCell as GRUCell
 from .lags import Lags as Lags
+from .linear import Linear as Linear
 from .lstm import LSTM as LSTM
 from .lstm import LSTMCell as LSTMCell
 from .options import Options as Options

@@ -90,7 +90,10 @@ class Stack(nn.RNNBase):
 
     def choice(self, x: Tensor, *, lengths: bool = False, resets: bool = False) -> Choice:
         """The backend that such a call takes, and why."""
-        options = self.recurrence.options + self.noise.at_work(self.training)
+        return self._choice(x, self.training, lengths, resets)
+
+    def _choice(self, x: Tensor, training: bool, lengths: bool = False, resets: bool = False) -> Choice:
+        options = self.recurrence.options + self.noise.at_work(training)
         device = x.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
         call = Call(self.recurrence.kind, options, lengths, resets, device, dtype, projected=self.proj_size > 0)
@@ -107,13 +110,10 @@ class Stack(nn.RNNBase):
             raise ShapeError(f"batch_size={batch_size}: expected at least 1")
         if self.bidirectional:
             raise UnsupportedError(
-                "a bidirectional layer reads the whole sequence before its first output: it has no step"
+                "a bidirectional layer has no step: it reads a whole sequence before its first output"
             )
-        like, options = self._first_weight, self.recurrence.options + self.noise.at_work(training=False)
-        call = Call(
-            self.recurrence.kind, options, device=like.device.type, dtype=like.dtype, projected=self.proj_size > 0
-        )
-        if choose(call, self.backend).backend != "native" or like.dtype != torch.float32:
+        like = self._first_weight
+        if like.dtype != torch.float32 or self._choice(like, training=False).backend != "native":
             return LayerStepper(self, batch_size)
         weights = [self._kernel_weights(self._group(suffix)) for suffix in self._suffixes()]
         return PackedStepper(PackedLayers(self.recurrence.kind, weights, batch_size))

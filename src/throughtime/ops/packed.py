@@ -108,15 +108,12 @@ class PackedLayers:
         return self._converted
 
     def _pack(self, weights: Weights) -> Tensor:
-        weight_ih, weight_hh, bias_ih, bias_hh = (
-            None if part is None else part.detach().contiguous() for part in weights
-        )
-        assert weight_ih is not None and weight_hh is not None
-        own = (weight_ih, weight_hh, bias_ih, bias_hh)
-        check(self._setting, Operands(torch.empty(0, 1, weight_ih.shape[1]), None, None, *own), Marks())
-        sizes = (weight_ih.shape[1], weight_hh.shape[1])
+        weight_ih, weight_hh = weights[0].detach().contiguous(), weights[1].detach().contiguous()
+        own = (weight_ih, weight_hh, *(None if bias is None else bias.detach().contiguous() for bias in weights[2:]))
+        operands = Operands(torch.empty(0, 1, weight_ih.shape[1]), None, None, *own)
+        check(self._setting, operands, Marks())
         addresses = (None if part is None else part.data_ptr() for part in own)
-        layer = Layer(*leading(self._setting, 1), 0, 0, *sizes, *addresses)
+        layer = Layer(*leading(self._setting, 1), *operands.x.shape, operands.weight_hh.shape[1], *addresses)
         found = require_library().measure(layer)
         packed = torch.empty(found.packed, dtype=torch.uint8)
         require_library().pack(layer, packed.data_ptr())
