@@ -28,6 +28,14 @@ def transformed() -> bool:
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
+def differentiated(cotangents: Iterable[Tensor | None]) -> bool:
+    """Whether a backward must itself be seen through: differentiated, transformed, or given many cotangents at once."""
+    if torch.is_grad_enabled() or transformed():
+        return True
+    # torch.autograd.grad(is_grads_batched=True) has a vmap of its own.
+    return any(part is not None and torch._C._functorch.is_legacy_batchedtensor(part) for part in cotangents)
+
+
 def by_equations(setting: Setting, operands: Operands, marks: Marks) -> tuple[Tensor, Tensor, Tensor | None]:
     """What the kernel computes, in plain PyTorch: output, h_n and c_n."""
     h0, c0, weights = operands.h0, operands.c0, operands[3:]

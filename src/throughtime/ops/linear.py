@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ._autograd import captured, transformed
+from ._autograd import captured, differentiated, transformed
 from ._kernels import require_library
 from ._library import PRECISIONS, SETS, VERSION, Product, threads, why_missing
 from ._pool import POOL
@@ -67,7 +67,7 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         (d_y,) = cotangents
         x, weight, _ = ctx.saved_tensors
-        if torch.is_grad_enabled() or transformed():
+        if differentiated(cotangents):
             rows = (d_y @ weight, d_y.mT @ x, d_y.sum(0))
             return tuple(gradient if want else None for gradient, want in zip(rows, ctx.needs_input_grad, strict=True))
         return _backward(x, weight, d_y, ctx.needs_input_grad)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .._types import Lengths, Resets, State
 from . import _captured
-from ._autograd import by_equations, captured, gradients_by_equations, transformed
+from ._autograd import by_equations, captured, differentiated, gradients_by_equations, transformed
 from ._kernels import Marks, Operands, Setting, run_backward, run_forward, run_trace
 
 
@@ -117,7 +117,7 @@ class _Recurrence(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Tensor | None) -> Any:
         *saved, lengths, resets, output, save = ctx.saved_tensors
         operands, marks, wanted = Operands._make(saved), Marks(lengths, resets), ctx.needs_input_grad[2:]
-        if torch.is_grad_enabled() or transformed():
+        if differentiated(cotangents):
             gradients = gradients_by_equations(ctx.setting, operands, marks, cotangents, wanted)
         else:
             gradients = run_backward(ctx.setting, operands, marks, output, save, cotangents, wanted)
