@@ -185,7 +185,10 @@ int prepare(const Call &call, double operations, const Kernel *&kernel, Sequence
     if (!aligned(call.scratch) || !aligned(call.save) || !aligned(layer.packed))
         return THROUGHTIME_MISALIGNED;
     kernel = &kernels->layers[layer.kind]->in[layer.precision];
-    sequences = {nullptr, nullptr, worth(layer.threads, operations * layer.time * layer.batch * (layer.input + layer.hidden) * layer.hidden)};
+    const double all = operations * layer.time * layer.batch * (layer.input + layer.hidden) * layer.hidden;
+    // Few sequences of few units are one thread's: what the others could do is not worth the waiting.
+    const bool few = layer.hidden < kFewestColumns && layer.batch < layer.threads;
+    sequences = {nullptr, nullptr, worth(few && layer.batch > 0 ? static_cast<int>(layer.batch) : layer.threads, all)};
     scratch = static_cast<char *>(call.scratch) + courses_bytes(layer);
     if (layer.lengths != nullptr && !sort_sequences(layer, static_cast<int64_t *>(call.scratch), sequences))
         return THROUGHTIME_WRONG_LENGTH;

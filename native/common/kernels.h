@@ -5,6 +5,9 @@
 
 namespace throughtime {
 
+// From so many units on, a team may divide the units of few sequences among itself.
+constexpr int64_t kFewestColumns = 128;
+
 // What interface.cpp has found out about a layer before a kernel runs.
 struct Sequences {
     const int64_t *order;  // the sequences from the longest to the shortest; NULL: all are whole, in their own order

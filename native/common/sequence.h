@@ -49,7 +49,7 @@ struct Share {
     }
 
     static bool by_columns(const throughtime_layer &layer, int members) {
-        return members > 1 && layer.batch <= 2 * members && layer.hidden >= 128;
+        return members > 1 && layer.batch <= 2 * members && layer.hidden >= kFewestColumns;
     }
 
     int64_t row(int64_t index) const { return first + index * step; }
