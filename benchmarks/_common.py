@@ -56,6 +56,11 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
+def place(threads: int) -> str:
+    """The processor, and how many threads of it."""
+    return f"{processor()}, {threads} thread{'s' * (threads > 1)}"
+
+
 def options(description: str | None) -> argparse.ArgumentParser:
     """What every benchmark of speed can be asked for."""
     parser = argparse.ArgumentParser(description=description)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from _common import idle_or_leave, machine, processor, write_json
+from _common import idle_or_leave, machine, place, processor, write_json
 from _page import PAGE, write_section
 from _peak import measured_peak
 from _timing import Timing, workers
@@ -43,9 +43,8 @@ class Run:
     def described(self) -> str:
         """The line above every table: where, with what, and how often."""
         peak = "" if self.peak is None else f", at most {self.peak:.0f} GFLOP/s on registers alone"
-        threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
         return (
-            f"{processor()}, {threads}{peak}. {', '.join(self.versions.values())}. "
+            f"{place(self.threads)}{peak}. {', '.join(self.versions.values())}. "
             f"Medians of {self.repeats}, taken in turn."
         )
 

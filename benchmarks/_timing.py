@@ -15,6 +15,7 @@ from _worker import PeerError, Worker, disagreement
 _DISAGREE = 1e-3  # relative; float32 sums differ by less, other mathematics by more
 _DISAGREE_BFLOAT16 = 0.1
 _LONG = 10.0  # seconds, after which a slow peer is not asked again
+_WARM = 0.1  # seconds; calls as long as that need no other before them to be as fast as they are
 
 
 @dataclass
@@ -81,7 +82,8 @@ def time_in_turn(here: dict[str, Worker], cases: list[Case], repeats: int, secon
         for timing in found[turn:] + found[:turn]:
             if sum(timing.seconds) > _LONG:
                 continue
-            timing.seconds.append(here[timing.peer].measure(timing.case, seconds))
+            warm_up = not timing.seconds or timing.seconds[-1] < _WARM
+            timing.seconds.append(here[timing.peer].measure(timing.case, seconds, warm_up))
     return found
 
 

@@ -73,10 +73,10 @@ class Worker:
         """Free all cases that are ready."""
         self._ask("forget")
 
-    def measure(self, case: Case, seconds: float) -> float:
-        """Mean seconds a call, over about `seconds` of calls, and at least one, after as many to warm up."""
+    def measure(self, case: Case, seconds: float, warm_up: bool = True) -> float:
+        """Mean seconds a call, over about `seconds` of calls, and at least one, after as many to `warm_up`."""
         time.sleep(_PAUSE)
-        return self._ask("measure", case=asdict(case), seconds=seconds)["seconds"]
+        return self._ask("measure", case=asdict(case), seconds=seconds, warm_up=warm_up)["seconds"]
 
     def results(self, case: Case) -> dict[str, np.ndarray]:
         """All numbers; for small cases."""
@@ -125,12 +125,13 @@ def disagreement(one: dict[str, list[float]], other: dict[str, list[float]]) -> 
     )
 
 
-def _time(run: Any, seconds: float) -> float:
-    started = time.perf_counter()
-    calls = 0
-    while calls == 0 or time.perf_counter() - started < seconds:
-        run()
-        calls += 1
+def _time(run: Any, seconds: float, warm_up: bool) -> float:
+    calls = 1
+    if warm_up:
+        started, calls = time.perf_counter(), 0
+        while calls == 0 or time.perf_counter() - started < seconds:
+            run()
+            calls += 1
     started = time.perf_counter()
     for _ in range(calls):
         run()
@@ -168,7 +169,7 @@ def _answer(request: dict[str, Any], peer: str, threads: int, ready: dict[Case, 
             found = digest(prepared.results()) if request["check"] else None
             return {"digest": found, "backend": getattr(prepared, "backend", None)}
         case "measure":
-            return {"seconds": _time(ready[asked].run, request["seconds"])}
+            return {"seconds": _time(ready[asked].run, request["seconds"], request["warm_up"])}
         case "errors":
             found, reference = ready[asked].results(), ready[Case(**request["reference"])].results()
             scales = {name: np.abs(value).max() for name, value in reference.items()}

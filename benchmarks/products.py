@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from _common import idle_or_leave, options, processor, write_json
+from _common import idle_or_leave, options, place, processor, write_json
 from _page import PAGE, in_time, table, write_section
 from _peak import measured_peak
 from torch import Tensor
@@ -37,9 +37,7 @@ def main() -> None:
     page = settings.page or (None if settings.quick else PAGE)
     if page is not None:
         rows = [[row["case"], *(cell(row, name, peak) for name in here)] for row in found]
-        described = (
-            f"{processor()}, {settings.threads} threads. torch {torch.__version__}. Medians of {repeats}, in turn."
-        )
+        described = f"{place(settings.threads)}. torch {torch.__version__}. Medians of {repeats}, in turn."
         write_section("products", f"{described}\n\n{table(['', *here], rows)}", page)
 
 

@@ -17,7 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from _common import DATA, idle_or_leave, options, processor, write_json
+from _common import DATA, idle_or_leave, options, place, processor, write_json
 from _page import PAGE, table, write_section
 
 WAYS = {"native kernels": {}, "torch.nn": {"THROUGHTIME_LIBRARY": "nowhere"}}
@@ -46,7 +46,7 @@ def main() -> None:
     if page is not None:
         rows = [in_words(row) for row in found]
         heads = ["", *(f"{way}, steps a second" for way in WAYS), "times faster", "loss after the same steps"]
-        described = f"{processor()}, {settings.threads} threads; {runs} runs of {seconds:g} s each, in turn."
+        described = f"{place(settings.threads)}; {runs} runs of {seconds:g} s each, in turn."
         write_section("training", f"{described}\n\n{table(heads, rows)}", page)
 
 
