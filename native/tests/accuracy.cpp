@@ -17,8 +17,8 @@ struct Measured {
 
     std::string describe() const {
         char text[120];
-        std::snprintf(text, sizeof text, " is %.3g from the truth, plain code %.3g, at a scale of %.3g", std::sqrt(error),
-                      std::sqrt(plain), std::sqrt(scale));
+        std::snprintf(text, sizeof text, " is %.3g from the truth, plain code %.3g, at a scale of %.3g",
+                      std::sqrt(error), std::sqrt(plain), std::sqrt(scale));
         return text;
     }
 };

@@ -88,6 +88,7 @@ class Array {
         return result;
     }
 
+    std::vector<Element> copied() const { return {data(), data() + count_}; }
     bool same_bits(const Array &other) const { return std::memcmp(data_, other.data_, bytes_) == 0; }
 
   private:

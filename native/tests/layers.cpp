@@ -117,7 +117,7 @@ Inputs::Inputs(const LayerCase &of)
         resets[i] = random.chance(often) ? uint8_t(1 + random.below(255)) : 0;
     fill(x, of.input, *this, random);
     fill(d_output, of.hidden, *this, random);
-    const float bound = 1 / std::sqrt(float(of.hidden)); // as torch draws them; larger ones make chaos of some sequences
+    const float bound = 1 / std::sqrt(float(of.hidden)); // as torch draws them; larger ones make chaos of some
     for (Array<float> *states : {&h0, &c0}) {
         *states = Array<float>(of.batch * state_batch, offset);
         for (int64_t b = 0; b < of.batch; ++b)

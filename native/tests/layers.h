@@ -15,8 +15,8 @@ struct LayerCase {
     int kind = THROUGHTIME_GRU, precision = THROUGHTIME_FLOAT32;
     int64_t time = 1, batch = 1, input = 1, hidden = 1;
     bool reverse = false, lengths = false, resets = false, biases = true, initial = true, final_gradients = true;
-    // 0: as torch lays tensors out, contiguous; 1: batch first; 2: every second feature of x, gaps between rows, pointers
-    // 4 bytes off; 3: x and the gradient of the output the same at each step, as expanded tensors are.
+    // 0: as torch lays tensors out, contiguous; 1: batch first; 2: every second feature of x, gaps between rows,
+    // pointers 4 bytes off; 3: x and the gradient of the output the same at each step, as expanded tensors are.
     int layout = 0;
     uint64_t seed = 0;
 

@@ -59,7 +59,7 @@ struct Outputs {
             for (int64_t i = 0; i < values->count(); ++i)
                 written = written || !untouched((*values)[i]);
             if (written)
-                results.tensors.emplace_back(name, std::vector<float>(values->data(), values->data() + values->count()));
+                results.tensors.emplace_back(name, values->copied());
         }
     }
 };

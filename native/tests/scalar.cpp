@@ -8,10 +8,12 @@
 namespace throughtime_scalar {
 namespace {
 
-/* Round to nearest, ties to even, as the hardware does; infinities stay, NaN stays NaN, subnormals become zero. */
+// Round to nearest, ties to even, as the hardware does; infinities stay, NaN stays NaN, subnormals become zero.
 float to_bfloat16(float value) {
-    if (std::isnan(value)) return value;
-    if (std::fabs(value) < 1.17549435e-38f) return std::copysign(0.0f, value);
+    if (std::isnan(value))
+        return value;
+    if (std::fabs(value) < 1.17549435e-38f)
+        return std::copysign(0.0f, value);
     std::uint32_t bits;
     std::memcpy(&bits, &value, sizeof bits);
     bits += 0x7fffu + ((bits >> 16) & 1u);
@@ -20,53 +22,62 @@ float to_bfloat16(float value) {
     return value;
 }
 
-/* A value as it enters a product. */
-template <class Number> Number factor(Number value, int precision) {
+// A value as it enters a product.
+template <class Number>
+Number factor(Number value, int precision) {
     return precision == THROUGHTIME_BFLOAT16 ? Number(to_bfloat16(float(value))) : value;
 }
 
-template <class Number> Number sigmoid(Number a) { return Number(1) / (Number(1) + std::exp(-a)); }
+template <class Number>
+Number sigmoid(Number a) { return Number(1) / (Number(1) + std::exp(-a)); }
 
 template <class Number> using Vector = std::vector<Number>;
 
-template <class Number> Vector<Number> copied(const float *from, int64_t count) {
+template <class Number>
+Vector<Number> copied(const float *from, int64_t count) {
     return from ? Vector<Number>(from, from + count) : Vector<Number>(count, Number(0));
 }
 
-template <class Number> void written(const Vector<Number> &values, float *to) {
-    for (size_t i = 0; to && i < values.size(); ++i) to[i] = float(values[i]);
+template <class Number>
+void written(const Vector<Number> &values, float *to) {
+    for (size_t i = 0; to && i < values.size(); ++i)
+        to[i] = float(values[i]);
 }
 
-/* W of a product y = W v, [rows, columns]. */
-template <class Number> struct Matrix {
+// W of a product y = W v, [rows, columns].
+template <class Number>
+struct Matrix {
     int64_t rows, columns;
     int precision;
     Vector<Number> values;
 
     Matrix(const float *from, int64_t rows, int64_t columns, int precision)
         : rows(rows), columns(columns), precision(precision), values(rows * columns) {
-        for (int64_t i = 0; i < rows * columns; ++i) values[i] = factor(Number(from[i]), precision);
+        for (int64_t i = 0; i < rows * columns; ++i)
+            values[i] = factor(Number(from[i]), precision);
     }
 
-    /* y += W v */
+    // y += W v
     void multiply(const Vector<Number> &v, Vector<Number> &y) const {
         for (int64_t i = 0; i < rows; ++i) {
             Number sum = 0;
-            for (int64_t j = 0; j < columns; ++j) sum += values[i * columns + j] * factor(v[j], precision);
+            for (int64_t j = 0; j < columns; ++j)
+                sum += values[i * columns + j] * factor(v[j], precision);
             y[i] += sum;
         }
     }
 
-    /* d_v += W' d_y */
+    // d_v += W' d_y
     void multiply_transposed(const Vector<Number> &d_y, Vector<Number> &d_v) const {
         for (int64_t j = 0; j < columns; ++j) {
             Number sum = 0;
-            for (int64_t i = 0; i < rows; ++i) sum += values[i * columns + j] * factor(d_y[i], precision);
+            for (int64_t i = 0; i < rows; ++i)
+                sum += values[i * columns + j] * factor(d_y[i], precision);
             d_v[j] += sum;
         }
     }
 
-    /* d_W += d_y v' */
+    // d_W += d_y v'
     void add_outer(const Vector<Number> &d_y, const Vector<Number> &v, Vector<Number> &d_w) const {
         for (int64_t i = 0; i < rows; ++i)
             for (int64_t j = 0; j < columns; ++j)
@@ -74,17 +85,19 @@ template <class Number> struct Matrix {
     }
 };
 
-/* One step of one sequence: what went in, what came out, and what the backward needs of what was between. */
-template <class Number> struct Step {
+// One step of one sequence: what went in, what came out, and what the backward needs of what was between.
+template <class Number>
+struct Step {
     int64_t time;
-    bool fresh; /* the state before it is zero, whatever was before */
+    bool fresh; // the state before it is zero, whatever was before
     Vector<Number> x, h_before, c_before;
-    Vector<Number> gates; /* [gates * hidden], after their activations */
-    Vector<Number> h_new; /* W_hn h + b_hn of a GRU */
+    Vector<Number> gates; // [gates * hidden], after their activations
+    Vector<Number> h_new; // W_hn h + b_hn of a GRU
     Vector<Number> h, c;
 };
 
-template <class Number> struct Layer {
+template <class Number>
+struct Layer {
     const throughtime_layer &given;
     int kind;
     int64_t hidden, rows;
@@ -101,14 +114,14 @@ template <class Number> struct Layer {
         return given.resets && given.resets[time * given.resets_time + b * given.resets_batch] != 0;
     }
 
-    /* The real steps of one sequence in the order in which they are taken. */
+    // The real steps of one sequence in the order in which they are taken.
     Vector<Step<Number>> steps(int64_t b, const float *x, int64_t x_time, int64_t x_batch, int64_t x_feature) const {
         int64_t length = given.lengths ? given.lengths[b] : given.time;
         Vector<Step<Number>> result(length);
         for (int64_t i = 0; i < length; ++i) {
             Step<Number> &step = result[i];
             step.time = given.reverse ? length - 1 - i : i;
-            int64_t before = given.reverse ? step.time + 1 : step.time; /* backwards, a sequence ends before a reset */
+            int64_t before = given.reverse ? step.time + 1 : step.time; // backwards, a sequence ends before a reset
             step.fresh = before < length && reset(before, b);
             for (int64_t j = 0; j < given.input; ++j)
                 step.x.push_back(Number(x[step.time * x_time + b * x_batch + j * x_feature]));
@@ -134,7 +147,8 @@ template <class Number> struct Layer {
         Vector<Number> a = bias_ih, from_h = bias_hh;
         weight_ih.multiply(step.x, a);
         weight_hh.multiply(step.h_before, from_h);
-        if (kind == THROUGHTIME_GRU) step.h_new.assign(from_h.begin() + 2 * hidden, from_h.end());
+        if (kind == THROUGHTIME_GRU)
+            step.h_new.assign(from_h.begin() + 2 * hidden, from_h.end());
         step.gates.resize(rows);
         for (int64_t k = 0; k < hidden; ++k) {
             auto total = [&](int gate) { return a[gate * hidden + k] + from_h[gate * hidden + k]; };
@@ -160,7 +174,8 @@ template <class Number> struct Layer {
     }
 };
 
-template <class Number> struct Gradients {
+template <class Number>
+struct Gradients {
     Vector<Number> weight_ih, weight_hh, bias_ih, bias_hh;
 
     explicit Gradients(const Layer<Number> &layer)
@@ -168,12 +183,12 @@ template <class Number> struct Gradients {
           bias_hh(layer.rows) {}
 };
 
-/* From d_h and d_c after a step to those before it; returns d_x. */
+// From d_h and d_c after a step to those before it; returns d_x.
 template <class Number>
 Vector<Number> retreat(const Layer<Number> &layer, const Step<Number> &step, Vector<Number> &d_h, Vector<Number> &d_c,
                        Gradients<Number> &gradients) {
     const int64_t hidden = layer.hidden;
-    Vector<Number> d_a(layer.rows), d_from_h(layer.rows); /* of W_ih x + b_ih, and of W_hh h + b_hh */
+    Vector<Number> d_a(layer.rows), d_from_h(layer.rows); // of W_ih x + b_ih, and of W_hh h + b_hh
     Vector<Number> d_h_before(hidden), d_c_before(hidden);
     for (int64_t k = 0; k < hidden; ++k) {
         auto gate = [&](int index) { return step.gates[index * hidden + k]; };
@@ -200,7 +215,8 @@ Vector<Number> retreat(const Layer<Number> &layer, const Step<Number> &step, Vec
     }
     d_from_h = d_a;
     if (layer.kind == THROUGHTIME_GRU)
-        for (int64_t k = 0; k < hidden; ++k) d_from_h[2 * hidden + k] *= step.gates[k];
+        for (int64_t k = 0; k < hidden; ++k)
+            d_from_h[2 * hidden + k] *= step.gates[k];
     Vector<Number> d_x(layer.given.input);
     layer.weight_ih.multiply_transposed(d_a, d_x);
     layer.weight_hh.multiply_transposed(d_from_h, d_h_before);
@@ -227,11 +243,13 @@ int gates_of(int kind) { return kind == THROUGHTIME_LSTM ? 4 : kind == THROUGHTI
 
 int trace_parts_of(int kind) { return kind == THROUGHTIME_LSTM ? 5 : kind == THROUGHTIME_GRU ? 4 : 0; }
 
-template <class Number> void forward(const throughtime_forward_call &call, float *trace) {
+template <class Number>
+void forward(const throughtime_forward_call &call, float *trace) {
     const throughtime_layer &given = call.layer;
     const int64_t hidden = given.hidden, states = given.batch * hidden;
     Layer<Number> layer(given);
-    for (int64_t i = 0; trace && i < trace_parts_of(given.kind) * given.time * states; ++i) trace[i] = 0;
+    for (int64_t i = 0; trace && i < trace_parts_of(given.kind) * given.time * states; ++i)
+        trace[i] = 0;
     for (int64_t b = 0; b < given.batch; ++b) {
         for (int64_t t = 0; t < given.time; ++t)
             written(Vector<Number>(hidden), call.output + t * call.output_time + b * call.output_batch);
@@ -241,7 +259,8 @@ template <class Number> void forward(const throughtime_forward_call &call, float
         layer.run(steps, h, c);
         for (const Step<Number> &step : steps) {
             written(step.h, call.output + step.time * call.output_time + b * call.output_batch);
-            if (!trace || trace_parts_of(given.kind) == 0) continue;
+            if (!trace || trace_parts_of(given.kind) == 0)
+                continue;
             Vector<Number> parts = step.gates;
             const Vector<Number> &last = given.kind == THROUGHTIME_GRU ? step.h_new : step.c;
             parts.insert(parts.end(), last.begin(), last.end());
@@ -253,12 +272,14 @@ template <class Number> void forward(const throughtime_forward_call &call, float
     }
 }
 
-template <class Number> void backward(const throughtime_backward_call &call) {
+template <class Number>
+void backward(const throughtime_backward_call &call) {
     const throughtime_layer &given = call.layer;
     const int64_t hidden = given.hidden, input = given.input;
     Layer<Number> layer(given);
     Gradients<Number> gradients(layer);
-    for (int64_t i = 0; call.d_x && i < given.time * given.batch * input; ++i) call.d_x[i] = 0;
+    for (int64_t i = 0; call.d_x && i < given.time * given.batch * input; ++i)
+        call.d_x[i] = 0;
     for (int64_t b = 0; b < given.batch; ++b) {
         auto steps = layer.steps(b, call.x, call.x_time, call.x_batch, call.x_feature);
         layer.run(steps, copied<Number>(row(call.h0, b, call.h0_batch), hidden),
@@ -268,7 +289,8 @@ template <class Number> void backward(const throughtime_backward_call &call) {
         for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
             const float *d_output = row(call.d_output, step->time, call.d_output_time);
             Vector<Number> d_step = copied<Number>(row(d_output, b, call.d_output_batch), hidden);
-            for (int64_t k = 0; k < hidden; ++k) d_h[k] += d_step[k];
+            for (int64_t k = 0; k < hidden; ++k)
+                d_h[k] += d_step[k];
             Vector<Number> d_x = retreat(layer, *step, d_h, d_c, gradients);
             written(d_x, row(call.d_x, step->time * given.batch + b, input));
         }
@@ -281,7 +303,8 @@ template <class Number> void backward(const throughtime_backward_call &call) {
     written(gradients.bias_hh, call.d_bias_hh);
 }
 
-template <class Number> void product_forward(const throughtime_product &product) {
+template <class Number>
+void product_forward(const throughtime_product &product) {
     Matrix<Number> weight(product.weight, product.output, product.input, product.precision);
     for (int64_t r = 0; r < product.rows; ++r) {
         Vector<Number> y = copied<Number>(product.bias, product.output);
@@ -290,7 +313,8 @@ template <class Number> void product_forward(const throughtime_product &product)
     }
 }
 
-template <class Number> void product_backward(const throughtime_product &product) {
+template <class Number>
+void product_backward(const throughtime_product &product) {
     Matrix<Number> weight(product.weight, product.output, product.input, product.precision);
     Vector<Number> d_weight(product.output * product.input), d_bias(product.output);
     for (int64_t r = 0; r < product.rows; ++r) {
@@ -298,7 +322,8 @@ template <class Number> void product_backward(const throughtime_product &product
         weight.multiply_transposed(d_y, d_x);
         written(d_x, row(product.d_x, r, product.input));
         weight.add_outer(d_y, copied<Number>(product.x + r * product.x_row, product.input), d_weight);
-        for (int64_t i = 0; i < product.output; ++i) d_bias[i] += d_y[i];
+        for (int64_t i = 0; i < product.output; ++i)
+            d_bias[i] += d_y[i];
     }
     written(d_weight, product.d_weight);
     written(d_bias, product.d_bias);

@@ -77,7 +77,7 @@ Results run(const ProductCase &of, throughtime_product product, Forward forward,
     results.tensors.emplace_back("y", gathered);
     for (auto [name, values] : {std::pair("d_x", &d_x), std::pair("d_weight", &d_weight), std::pair("d_bias", &d_bias)})
         if (of.bias || values != &d_bias)
-            results.tensors.emplace_back(name, std::vector<float>(values->data(), values->data() + values->count()));
+            results.tensors.emplace_back(name, values->copied());
     for (const Array<float> *values : {&y, &d_x, &d_weight, &d_bias})
         if (!values->intact())
             results.fault = "an output was written outside";
@@ -126,8 +126,8 @@ void check_product(const ProductCase &of, int set, int threads) {
         const int64_t terms = name == "y" ? of.input : name == "d_x" ? of.output : of.rows;
         const Norms norms = compare(*results.find(name), values), of_plain = compare(*plain.find(name), values);
         const double allowed = 2 * of_plain.difference + 4 * eps * std::max(norms.scale, std::sqrt(double(terms)));
-        check(norms.difference <= allowed, where + ": " + name + " is " + std::to_string(norms.difference / norms.scale) +
-                                               " of its scale from the truth");
+        check(norms.difference <= allowed, where + ": " + name + " is " + std::to_string(norms.difference) +
+                                               " from the truth at a scale of " + std::to_string(norms.scale));
     }
     check_same(results, run_library(of, set, 1), where + " and 1 thread");
 }

@@ -93,7 +93,8 @@ void expect_everywhere(int expected, const std::string &what, const std::functio
     expect(job.run_backward(), expected, what + ", backward");
 }
 
-void expect_of_products(int expected, const std::string &what, const std::function<void(throughtime_product &)> &spoil) {
+void expect_of_products(int expected, const std::string &what,
+                        const std::function<void(throughtime_product &)> &spoil) {
     Job job;
     spoil(job.product);
     throughtime_sizes sizes = {};
@@ -117,7 +118,8 @@ void test_pointers() {
                    [](Job &job) { return job.forward.output = nullptr, job.run_forward(); });
     expect_pointer(missing, "forward without scratch",
                    [](Job &job) { return job.forward.scratch = nullptr, job.run_forward(); });
-    expect_pointer(missing, "backward without x", [](Job &job) { return job.backward.x = nullptr, job.run_backward(); });
+    expect_pointer(missing, "backward without x",
+                   [](Job &job) { return job.backward.x = nullptr, job.run_backward(); });
     expect_pointer(missing, "backward without output",
                    [](Job &job) { return job.backward.output = nullptr, job.run_backward(); });
     expect_pointer(missing, "backward without save",

@@ -59,7 +59,8 @@ void test_missing_pointers(const Effort &effort) {
         const Results all = run_library(inputs, manner);
         manner.left_out = unsigned(random.below(128));
         const Results some = run_library(inputs, manner);
-        const std::string where = of.describe() + ", " + describe(manner) + ", without " + std::to_string(manner.left_out);
+        const std::string where =
+            of.describe() + ", " + describe(manner) + ", without " + std::to_string(manner.left_out);
         check(some.status == THROUGHTIME_OK, where + ": " + throughtime_message(some.status));
         check(some.fault.empty(), where + ": " + some.fault);
         check_same(all, some, where);
