@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from throughtime import nn as ours
+from throughtime.ops._library import why_missing
 
 INPUT, HIDDEN = 3, 5
 
@@ -24,11 +25,18 @@ class Kind:
     layer: type[nn.Module]
     options: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def native(self) -> bool:
+        """Whether the kernels have all of its options."""
+        return self.options.keys() <= {"nonlinearity", "recurrent_init"}
+
     def make_cell(self, **settings: Any) -> Any:
         return self.cell(INPUT, HIDDEN, dtype=torch.float64, **self.options, **settings)
 
-    def make_layer(self, **settings: Any) -> Any:
-        return self.layer(INPUT, HIDDEN, dtype=torch.float64, **self.options, **settings)
+    def make_layer(self, *, backend: str = "auto", **settings: Any) -> Any:
+        """In float64, but in float32 for the kernels, which have nothing else."""
+        dtype = torch.float32 if backend == "native" else torch.float64
+        return self.layer(INPUT, HIDDEN, dtype=dtype, backend=backend, **self.options, **settings)
 
 
 KINDS = [
@@ -53,6 +61,31 @@ KINDS = [
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
 def kind(request: pytest.FixtureRequest) -> Kind:
+    return request.param
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out the options that the kernels do not have, rather than skip them one by one."""
+
+    def lacking(item: pytest.Item) -> bool:
+        given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        return given.get("backend") == "native" and isinstance(given.get("kind"), Kind) and not given["kind"].native
+
+    items[:] = [item for item in items if not lacking(item)]
+
+
+def needs_kernels() -> None:
+    """Skip where there are no kernels; `tests/ops/test_library.py` fails where there could be."""
+    reason = why_missing()
+    if reason is not None:
+        pytest.skip(reason)
+
+
+@pytest.fixture(params=["auto", "reference", "native"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Every backend that a `kind` has, where a test asks for one too."""
+    if request.param == "native":
+        needs_kernels()
     return request.param
 
 

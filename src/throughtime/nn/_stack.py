@@ -95,7 +95,10 @@ class Stack(nn.RNNBase):
     def _choice(self, x: Tensor, training: bool, lengths: bool = False, resets: bool = False) -> Choice:
         options = self.recurrence.options + self.noise.at_work(training)
         device = x.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+        dtype = x.dtype
+        # The first question is cheap; the last is an error on a device that knows no autocast.
+        if torch._C._is_any_autocast_enabled() and torch.amp.is_autocast_available(device):
+            dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else dtype
         call = Call(self.recurrence.kind, options, lengths, resets, device, dtype, projected=self.proj_size > 0)
         return choose(call, self.backend)
 

@@ -197,18 +197,22 @@ def library() -> Library | Missing:
     return Library(path, sets, wanted or sets[-1], functions)
 
 
-@torch.compiler.assume_constant_result
 def why_missing() -> str | None:
     """Why there are no kernels; `None` where there are."""
     found = library()
     return found.reason if isinstance(found, Missing) else None
 
 
-@torch.compiler.assume_constant_result
 def sets() -> tuple[str, ...]:
     """The sets of instructions that a call may take, up to the one that calls take which name none; the best last."""
     found = library()
     return () if isinstance(found, Missing) else found.sets[: found.sets.index(found.chosen) + 1]
+
+
+# Dynamo is to take what these return as it is. torch.compiler.assume_constant_result does no more than this, but loads
+# all of Dynamo first, which takes longer than everything else that is imported here.
+for _function in (why_missing, sets):
+    setattr(_function, "_dynamo_marked_constant", True)  # noqa: B010 (a function has no such attribute to be declared)
 
 
 def _find() -> Path | Missing:
