@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -10,9 +11,9 @@ import torch
 from rich.table import Table
 
 from .._version import __version__
-from ..ops import KINDS, Call, choose
+from ..ops import KINDS, Call, choose, kernels
 from . import _options as options
-from ._console import out, print_json
+from ._console import out, print_json, say
 
 _PACKAGES = (
     "torch",
@@ -30,12 +31,14 @@ _CALLS = {
     "whole batches": Call(""),
     "ragged batches (lengths)": Call("", lengths=True),
     "resets in mid-sequence": Call("", resets=True),
+    "in bfloat16, and under autocast": Call("", dtype=torch.bfloat16),
+    "in float64": Call("", dtype=torch.float64),
     "options such as zoneout": Call("", options=("zoneout",)),
 }
 
 
 def doctor(json: options.Json = False) -> None:
-    """Print versions, threads, devices, and which backend each cell takes and why.
+    """Print versions, threads, devices, the native kernels, and which backend each cell takes and why.
 
     Examples:
 
@@ -51,6 +54,8 @@ def doctor(json: options.Json = False) -> None:
     for name, value in {**content["versions"], **content["machine"]}.items():
         table.add_row(name, str(value))
     out.print(table)
+    for name, value in content["kernels"].items():
+        say(f"{name}: {value}")
     paths = Table(title="which path a cell takes on the CPU")
     for heading in ("cell", "call", "backend", "why"):
         paths.add_column(heading)
@@ -63,7 +68,7 @@ def _findings() -> dict[str, Any]:
     rows = []
     for kind in KINDS:
         for name, call in _CALLS.items():
-            choice = choose(Call(kind, call.options, call.lengths, call.resets))
+            choice = choose(replace(call, kind=kind))
             rows.append({"cell": kind, "call": name, "backend": choice.backend, "reason": choice.reason})
     cuda = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {
@@ -78,6 +83,7 @@ def _findings() -> dict[str, Any]:
             "vector instructions": torch.backends.cpu.get_cpu_capability(),
             "devices": ["cpu", *cuda],
         },
+        "kernels": kernels(),
         "backends": rows,
     }
 

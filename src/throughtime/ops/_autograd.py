@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import forward_ad
 
 from ._kernels import Marks, Operands, Setting
@@ -33,7 +34,7 @@ def differentiated(cotangents: Iterable[Tensor | None]) -> bool:
     if torch.is_grad_enabled() or transformed():
         return True
     # torch.autograd.grad(is_grads_batched=True) has a vmap of its own.
-    return any(part is not None and torch._C._functorch.is_legacy_batchedtensor(part) for part in cotangents)
+    return any(part is not None and is_legacy_batchedtensor(part) for part in cotangents)
 
 
 def by_equations(setting: Setting, operands: Operands, marks: Marks) -> tuple[Tensor, Tensor, Tensor | None]:

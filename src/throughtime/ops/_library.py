@@ -209,6 +209,23 @@ def sets() -> tuple[str, ...]:
     return () if isinstance(found, Missing) else found.sets[: found.sets.index(found.chosen) + 1]
 
 
+def kernels() -> dict[str, str]:
+    """The state of the native kernels in words, for people.
+
+    Example:
+        >>> list(kernels())[0]
+        'native kernels'
+    """
+    found = library()
+    if isinstance(found, Missing):
+        return {"native kernels": f"none: {found.reason}"}
+    others = ", ".join(name for name in found.sets if name != found.chosen)
+    return {
+        "native kernels": f"{found.path}, version {VERSION}",
+        "instructions": f"{found.chosen} (THROUGHTIME_SET chooses another: {others})" if others else found.chosen,
+    }
+
+
 # Dynamo is to take what these return as it is. torch.compiler.assume_constant_result does no more than this, but loads
 # all of Dynamo first, which takes longer than everything else that is imported here.
 for _function in (why_missing, sets):

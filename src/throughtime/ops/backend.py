@@ -87,15 +87,15 @@ def choose(call: Call, requested: str = "auto") -> Choice:
 def _native_obstacle(call: Call) -> str | None:
     if call.device != "cpu":
         return f"the kernels run on the CPU, not on {call.device}"
-    missing = why_missing()
-    if missing is not None:
-        return missing
     unknown = (*call.options, *(("projection",) if call.projected else ()))
     if unknown:
         return f"the kernels have no {' and no '.join(unknown)}"
-    if call.dtype == torch.bfloat16:
-        return None if "avx512_bf16" in sets() else "bfloat16 kernels need the instructions avx512_bf16"
-    return None if call.dtype == torch.float32 else f"the kernels compute in float32, not in {call.dtype}"
+    if call.dtype not in (torch.float32, torch.bfloat16):
+        return f"the kernels compute in float32, not in {call.dtype}"
+    missing = why_missing()
+    if missing is None and call.dtype == torch.bfloat16 and "avx512_bf16" not in sets():
+        return "bfloat16 kernels need the instructions avx512_bf16"
+    return missing
 
 
 def _torch_obstacle(call: Call) -> str | None:
