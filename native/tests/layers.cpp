@@ -84,10 +84,11 @@ LayerCase LayerCase::random(uint64_t seed, int64_t most_work) {
     of.seed = seed;
     of.kind = int(random.below(4));
     do {
-        of.time = random.chance(0.02) ? 0 : random.log_uniform(200);
-        of.batch = random.chance(0.02) ? 0 : random.log_uniform(100);
-        of.input = random.log_uniform(200);
-        of.hidden = random.log_uniform(200);
+        const bool far = random.chance(0.1); // some are long, or wide, and then small otherwise
+        of.time = random.chance(0.02) ? 0 : random.log_uniform(far ? 20000 : 200);
+        of.batch = random.chance(0.02) ? 0 : random.log_uniform(far ? 1000 : 100);
+        of.input = random.log_uniform(far ? 1000 : 200);
+        of.hidden = random.log_uniform(far ? 1000 : 200);
     } while (of.work() > most_work);
     of.reverse = random.chance(0.3);
     of.lengths = random.chance(0.4);

@@ -20,6 +20,8 @@ void each_case(const Effort &effort, uint64_t salt, const Test &test) {
                 of.batch = 1 + random.below(4);
                 of.hidden = 120 + random.below(80);
             }
+            if (set == THROUGHTIME_AVX512_BF16 && random.chance(0.5))
+                of.precision = THROUGHTIME_BFLOAT16;
             Manner manner;
             manner.set = set;
             test(of, manner);

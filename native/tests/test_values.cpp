@@ -8,12 +8,31 @@ namespace throughtime_tests {
 namespace {
 
 // Gradients: finite where they should be, and close; where they should not, whether NaN or an infinity is left open.
-bool alike_gradients(const std::vector<float> &values, std::vector<float> truth, std::string &where) {
+bool alike_gradients(const std::vector<float> &values, std::vector<float> truth, double tolerance, std::string &where) {
     std::vector<float> own = values;
     for (size_t i = 0; i < std::min(own.size(), truth.size()); ++i)
         if (!std::isfinite(truth[i]) && !std::isfinite(own[i]))
             own[i] = truth[i] = 0;
-    return alike(own, truth, 1e-4, where);
+    return alike(own, truth, tolerance, where);
+}
+
+void check_value(const LayerCase &of, int set, float value, Random &random) {
+    Inputs inputs(of);
+    const int64_t t = random.below(of.time), b = random.below(of.batch), i = random.below(of.input);
+    inputs.x.values[t * inputs.x.time + b * inputs.x.batch + i * inputs.x.feature] = value;
+    Manner manner;
+    manner.set = set;
+    manner.threads = 2;
+    const Results plain = run_scalar<float>(inputs, of.precision), results = run_library(inputs, manner);
+    const double tolerance = of.precision == THROUGHTIME_BFLOAT16 ? 0.1 : 1e-4;
+    for (const auto &[name, values] : plain.tensors) {
+        const std::vector<float> *own = results.find(name);
+        std::string where = " was not written";
+        const bool holds = own && (name[0] == 'd' ? alike_gradients(*own, values, tolerance, where)
+                                                  : alike(*own, values, tolerance, where));
+        check(holds, of.describe() + ", " + describe(manner) + ", x[" + std::to_string(t) + ", " + std::to_string(b) +
+                         ", " + std::to_string(i) + "] = " + std::to_string(value) + ": " + name + where);
+    }
 }
 
 } // namespace
@@ -26,32 +45,20 @@ void test_not_finite(const Effort &effort) {
             for (float value : {NAN, INFINITY, -INFINITY, 1e30f, -1e30f}) {
                 if (kind == THROUGHTIME_RNN_RELU && std::isfinite(value))
                     continue; // nothing saturates: what is large drowns the rest
-                LayerCase of = LayerCase::random(random.bits(), effort.most_work);
+                LayerCase of;
                 of.kind = kind;
                 of.time = 9;
                 of.batch = 1 + random.below(20);
                 of.input = 1 + random.below(20);
                 of.hidden = 1 + random.below(40);
-                of.lengths = false;
+                of.reverse = random.chance(0.5);
+                of.resets = random.chance(0.5);
                 of.layout = int(random.below(3));
-                Inputs inputs(of);
-                const int64_t t = random.below(of.time), b = random.below(of.batch), i = random.below(of.input);
-                inputs.x.values[t * inputs.x.time + b * inputs.x.batch + i * inputs.x.feature] = value;
-                Manner manner;
-                manner.set = set;
-                manner.threads = 2;
-                const Results plain = run_scalar<float>(inputs, THROUGHTIME_FLOAT32);
-                const Results results = run_library(inputs, manner);
-                for (const auto &[name, values] : plain.tensors) {
-                    const std::vector<float> *own = results.find(name);
-                    std::string where = "nothing was written";
-                    const bool gradient = name[0] == 'd';
-                    const bool holds = own && (gradient ? alike_gradients(*own, values, where)
-                                                        : alike(*own, values, 1e-4, where));
-                    check(holds, of.describe() + ", " + describe(manner) + ", x[" + std::to_string(t) + ", " +
-                                     std::to_string(b) + ", " + std::to_string(i) + "] = " + std::to_string(value) +
-                                     ": " + name + where);
-                }
+                of.seed = random.bits();
+                check_value(of, set, value, random);
+                of.precision = THROUGHTIME_BFLOAT16;
+                if (set == THROUGHTIME_AVX512_BF16)
+                    check_value(of, set, value, random);
             }
 }
 
