@@ -176,7 +176,7 @@ def run_backward(
     hidden, count = operands.weight_hh.shape[1], threads()
     needs = measure(setting, time, batch, x.shape[2], hidden, count)
     gradients = tuple(
-        torch.empty(operand.shape) if want and operand is not None else None
+        operand.new_empty(operand.shape) if want and operand is not None else None
         for operand, want in zip(operands, wanted, strict=True)
     )
     scratch = POOL.take(needs.backward_scratch)
