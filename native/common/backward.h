@@ -191,7 +191,7 @@ class BackwardRun {
         for (int part = 0; part < Cell::kParts; ++part) {
             store(chunk_.parts[part].row(panel, at), parts[part]);
             if (Number::kPerUnit > 1)
-                Number::write(chunk_.operands[part], panel, at, parts[part]);
+                Number::write(chunk_.operands[part], panel, at, only_first(parts[part], count));
         }
     }
 

@@ -133,9 +133,11 @@ class ForwardRun {
     }
 
     THROUGHTIME_INLINE void write_h(const Panels &to, int64_t row, int64_t panel, Vector h) {
-        Number::write(to, panel, row, h);
-        if (Number::kPerUnit > 1)
+        if (Number::kPerUnit > 1) {
+            h = only_first(h, features_in(panel, layer_.hidden));
             store(state_.exact.row(panel, row), h);
+        }
+        Number::write(to, panel, row, h);
     }
 
     void start_afresh(int64_t time, int64_t rows, const Panels &next) {

@@ -40,6 +40,15 @@ THROUGHTIME_INLINE Vector load_panel(const float *from, int64_t stride, int64_t 
     return load(values);
 }
 
+// Zeros beyond the real features: where pairs of them are multiplied, 0 times a NaN there would spoil the last real one.
+THROUGHTIME_INLINE Vector only_first(Vector value, int count) {
+    if (count >= kWidth)
+        return value;
+    alignas(64) float values[kWidth];
+    store(values, value);
+    return load_first(values, count);
+}
+
 inline void write_row(const Panels &panels, int64_t row, const float *from, int64_t stride, int64_t features, int64_t begin,
                       int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel)
