@@ -228,6 +228,15 @@ for layer in (RNN(3, 5, num_layers=2, bidirectional=True), GRU(3, 5), LSTM(3, 5,
             found = gradients(compiled, variables, given, **keywords)
             torch.testing.assert_close(found, wanted)
         longer = given.repeat(2, 1, 1).detach()
+        for transform in (
+            lambda f: torch.func.jvp(f, (longer,), (longer,))[1],
+            lambda f: torch.func.grad(lambda one: f(one).sin().sum())(longer),
+            lambda f: torch.func.vmap(lambda one: f(one.unsqueeze(0)), 1, 2)(longer),
+        ):
+            def run(_, transform=transform):
+                return transform(lambda one: layer(one)[0])
+
+            torch.testing.assert_close(torch.compile(run, backend="aot_eager")(longer), run(longer))
         if not keywords:
             torch.testing.assert_close(compiled(longer)[0], layer(longer)[0])
     if not head:

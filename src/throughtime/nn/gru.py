@@ -57,8 +57,8 @@ class GRUCell(GatedCell):
 class GRU(Stack):
     """Layers of gated recurrent units: a drop-in replacement of torch.nn.GRU, arguments as there.
 
-    Beyond it, keyword-only: `reset_after` (see `GRUCell`), `backend` ("auto", "torch", "reference"; see `ops.choose`)
-    and the options of `Options`; and `forward` takes `lengths` and `resets`.
+    Beyond it, keyword-only: `reset_after` (see `GRUCell`), `backend` ("auto", "native", "torch", "reference"; see
+    `ops.choose`) and the options of `Options`; and `forward` takes `lengths` and `resets`.
 
     Example:
         >>> import torch

@@ -70,8 +70,8 @@ class LSTMCell(GatedCell):
 class LSTM(Stack):
     """Layers of long short-term memory: a drop-in replacement of torch.nn.LSTM, arguments as there.
 
-    Beyond it, keyword-only: `peephole` and `forget_bias` (see `LSTMCell`), `backend` ("auto", "torch", "reference";
-    see `ops.choose`) and the options of `Options`; and `forward` takes `lengths` and `resets`.
+    Beyond it, keyword-only: `peephole` and `forget_bias` (see `LSTMCell`), `backend` ("auto", "native", "torch",
+    "reference"; see `ops.choose`) and the options of `Options`; and `forward` takes `lengths` and `resets`.
 
     Example:
         >>> import torch

@@ -58,8 +58,8 @@ class RNNCell(GatedCell):
 class RNN(Stack):
     """Layers of the simple recurrence: a drop-in replacement of torch.nn.RNN, arguments as there.
 
-    Beyond it, keyword-only: `backend` ("auto", "torch", "reference"; see `ops.choose`) and the options of `Options`;
-    and `forward` takes `lengths` and `resets`.
+    Beyond it, keyword-only: `backend` ("auto", "native", "torch", "reference"; see `ops.choose`) and the options of
+    `Options`; and `forward` takes `lengths` and `resets`.
 
     Example:
         >>> import torch

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import forward_ad
 
+from ._constant import constant
 from ._kernels import Marks, Operands, Setting
 from .reference import recurrence
 
@@ -24,8 +25,9 @@ def captured(operands: Iterable[Tensor | None]) -> bool:
     return any(operand is not None and type(operand) not in _PLAIN for operand in operands)
 
 
+@constant
 def transformed() -> bool:
-    """Whether a transform of torch.func, or forward-mode differentiation, is at work."""
+    """Whether a transform of torch.func, or forward-mode differentiation, is at work; Dynamo enters what it traces."""
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from .._errors import ConfigurationError, ShapeError, ThroughtimeError, UnsupportedError
+from ._constant import constant
 
 VERSION = 1
 KINDS = {"rnn_tanh": 0, "rnn_relu": 1, "gru": 2, "lstm": 3}
@@ -197,12 +198,14 @@ def library() -> Library | Missing:
     return Library(path, sets, wanted or sets[-1], functions)
 
 
+@constant
 def why_missing() -> str | None:
     """Why there are no kernels; `None` where there are."""
     found = library()
     return found.reason if isinstance(found, Missing) else None
 
 
+@constant
 def sets() -> tuple[str, ...]:
     """The sets of instructions that a call may take, up to the one that calls take which name none; the best last."""
     found = library()
@@ -224,12 +227,6 @@ def kernels() -> dict[str, str]:
         "native kernels": f"{found.path}, version {VERSION}",
         "instructions": f"{found.chosen} (THROUGHTIME_SET chooses another: {others})" if others else found.chosen,
     }
-
-
-# Dynamo is to take what these return as it is. torch.compiler.assume_constant_result does no more than this, but loads
-# all of Dynamo first, which takes longer than everything else that is imported here.
-for _function in (why_missing, sets):
-    setattr(_function, "_dynamo_marked_constant", True)  # noqa: B010 (a function has no such attribute to be declared)
 
 
 def _find() -> Path | Missing:

@@ -34,7 +34,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         >>> linear(torch.ones(5, 2, 3), torch.ones(4, 3), torch.ones(4)).shape
         torch.Size([5, 2, 4])
     """
-    if not _served(x, weight, bias) or (not torch.compiler.is_compiling() and transformed()):
+    if not _served(x, weight, bias) or transformed():
         return functional.linear(x, weight, bias)
     rows = x.reshape(-1, x.shape[-1])
     if captured((rows, weight, bias)):

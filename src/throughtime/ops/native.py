@@ -93,11 +93,12 @@ def trace(
 
 def _run(setting: Setting, operands: Operands, marks: Marks) -> tuple[Tensor, Tensor, Tensor | None]:
     keep = torch.is_grad_enabled() and any(operand is not None and operand.requires_grad for operand in operands)
+    keep = keep or torch.jit.is_tracing()  # which compares what it traced with copies that require no gradient
+    if transformed():  # a custom op would have no rule for it, or give zeros where jvp wants a derivative
+        return by_equations(setting, operands, marks)
     if captured(operands):
         output, h_n, c_n, _ = _captured.recurrence(*setting, keep, *operands, *marks)
         return output, h_n, c_n if setting.kind == "lstm" else None
-    if transformed():
-        return by_equations(setting, operands, marks)
     if keep:
         return _Recurrence.apply(setting, marks, *operands)
     return run_forward(setting, operands, marks, keep=False)[:3]
