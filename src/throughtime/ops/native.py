@@ -93,7 +93,8 @@ def trace(
 
 def _run(setting: Setting, operands: Operands, marks: Marks) -> tuple[Tensor, Tensor, Tensor | None]:
     keep = torch.is_grad_enabled() and any(operand is not None and operand.requires_grad for operand in operands)
-    keep = keep or torch.jit.is_tracing()  # which compares what it traced with copies that require no gradient
+    # torch.jit.trace compares what it traced with copies that require no gradient: both are to run the same.
+    keep = keep or torch._C._get_tracing_state() is not None
     if transformed():  # a custom op would have no rule for it, or give zeros where jvp wants a derivative
         return by_equations(setting, operands, marks)
     if captured(operands):
