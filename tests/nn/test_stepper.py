@@ -9,6 +9,7 @@ from throughtime import GRU, LSTM, RNN
 from throughtime._errors import ShapeError, UnsupportedError
 from throughtime._state import leaves
 from throughtime.nn.stepper import LayerStepper
+from throughtime.ops._library import why_missing
 
 LAYERS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 
@@ -58,7 +59,7 @@ def test_any_strides_and_dtypes_of_x_are_taken_and_other_shapes_refused(backend)
     wanted = stepper.step(x.T.contiguous()).clone()
     stepper.reset()
     torch.testing.assert_close(stepper.step(x.T), wanted, rtol=0, atol=0)
-    if backend == "auto":
+    if backend == "auto" and why_missing() is None:
         stepper.reset()
         torch.testing.assert_close(stepper.step(x.T.double()), wanted, rtol=0, atol=0)
     for shape in ((3,), (1, 4), (2, 3), (1, 1, 3)):

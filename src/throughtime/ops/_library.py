@@ -12,6 +12,7 @@ from ctypes import c_char_p, c_int, c_int32, c_int64, c_void_p
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -273,6 +274,11 @@ def _described(given: Layer | Product) -> str:
         return f"a product of [{given.rows}, {given.input}] and [{given.output}, {given.input}]"
     kind = next((name for name, number in KINDS.items() if number == given.kind), f"kind {given.kind}")
     return f"{kind} over [time, batch, input] = [{given.time}, {given.batch}, {given.input}], hidden = {given.hidden}"
+
+
+def address(structs: ctypes.Array[Any]) -> int:
+    """Where an array of structs begins in memory; it must outlive the use of that."""
+    return ctypes.addressof(structs)
 
 
 _forked = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from .._errors import ShapeError
 from ._kernels import Marks, Operands, Setting, check, leading, measure, require_library
-from ._library import ForwardCall, Layer, threads
+from ._library import ForwardCall, Layer, address, threads
 from ._pool import POOL
 
 Weights = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
@@ -56,7 +55,7 @@ class PackedLayers:
             self._calls[index], scratch = self._call(index, x, self._outputs[index].unsqueeze(0), threads())
             self._scratch.append(scratch)
         self._forward = require_library().functions.throughtime_forward
-        self._address, self._output = ctypes.addressof(self._calls), self._outputs[-1]
+        self._address, self._output = address(self._calls), self._outputs[-1]
 
     def step(self, x: Tensor) -> Tensor:
         """One step, with nothing allocated.
