@@ -26,6 +26,7 @@ check: .venv/.development ## look for faults without running anything: style, ty
 	@echo "== style"
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/clang-format --dry-run --Werror $(wildcard native/*.cpp native/*/*.h native/*/*.cpp)
 	@echo "== types"
 	$(BIN)/basedpyright
 	@echo "== imports"

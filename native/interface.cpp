@@ -7,13 +7,12 @@
 
 namespace throughtime {
 
-#define THROUGHTIME_DECLARE(name)                                       \
-    namespace name {                                                    \
-    extern const LayerKernels kRnnTanh, kRnnRelu, kGru, kLstm;                \
-    extern const ProductKernels kLinear;                                 \
+#define THROUGHTIME_DECLARE(name)                                                                                      \
+    namespace name {                                                                                                   \
+    extern const LayerKernels kRnnTanh, kRnnRelu, kGru, kLstm;                                                         \
+    extern const ProductKernels kLinear;                                                                               \
     }
-#define THROUGHTIME_TABLE(name) \
-    { {&name::kRnnTanh, &name::kRnnRelu, &name::kGru, &name::kLstm}, &name::kLinear }
+#define THROUGHTIME_TABLE(name) {{&name::kRnnTanh, &name::kRnnRelu, &name::kGru, &name::kLstm}, &name::kLinear}
 
 THROUGHTIME_DECLARE(baseline)
 #ifdef THROUGHTIME_HAS_AVX2
@@ -54,7 +53,6 @@ constexpr KernelSet kSets[] = {
 #endif
 };
 
-constexpr int kMostThreads = 256; // as in common/threads.h
 constexpr int64_t kLargest = INT64_MAX / 256; // of a size: the kernels round sizes up to whole vectors
 
 bool machine_has(int set) {
@@ -64,8 +62,9 @@ bool machine_has(int set) {
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     case THROUGHTIME_AVX512:
     case THROUGHTIME_AVX512_BF16:
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vl") &&
                (set == THROUGHTIME_AVX512 || __builtin_cpu_supports("avx512bf16"));
     }
 #endif
@@ -126,9 +125,10 @@ int64_t courses_bytes(const throughtime_layer &layer) {
     return (bytes + THROUGHTIME_ALIGNMENT - 1) / THROUGHTIME_ALIGNMENT * THROUGHTIME_ALIGNMENT;
 }
 
-int measure_layer(const throughtime_layer &layer, const KernelSet *&kernels, throughtime_sizes &sizes) {
+int check_layer(const throughtime_layer &layer, const Kernel *&kernel) {
     if (layer.kind < THROUGHTIME_RNN_TANH || layer.kind > THROUGHTIME_LSTM)
         return THROUGHTIME_UNKNOWN_KIND;
+    const KernelSet *kernels;
     if (const int status = find(layer, kernels))
         return status;
     if (layer.time < 0 || layer.batch < 0 || layer.input < 1 || layer.hidden < 1 || layer.threads < 1)
@@ -136,27 +136,36 @@ int measure_layer(const throughtime_layer &layer, const KernelSet *&kernels, thr
     if (layer.time > kLargest || layer.batch > kLargest || layer.input > kLargest || layer.hidden > kLargest ||
         !fits(layer.time, layer.batch, layer.input) || !fits(layer.time, layer.batch, layer.hidden))
         return THROUGHTIME_TOO_LARGE;
+    kernel = &kernels->layers[layer.kind]->in[layer.precision];
+    return THROUGHTIME_OK;
+}
+
+int measure_layer(const throughtime_layer &layer, const Kernel *&kernel, throughtime_sizes &sizes) {
+    if (const int status = check_layer(layer, kernel))
+        return status;
     throughtime_layer bounded = layer;
     bounded.threads = limited(layer.threads);
-    if (!kernels->layers[layer.kind]->in[layer.precision].measure(bounded, sizes))
-        return THROUGHTIME_TOO_LARGE;
     const int64_t courses = courses_bytes(layer);
-    if (__builtin_add_overflow(sizes.forward_scratch, courses, &sizes.forward_scratch) ||
+    if (!kernel->measure(bounded, sizes) ||
+        __builtin_add_overflow(sizes.forward_scratch, courses, &sizes.forward_scratch) ||
         __builtin_add_overflow(sizes.backward_scratch, courses, &sizes.backward_scratch))
         return THROUGHTIME_TOO_LARGE;
     return THROUGHTIME_OK;
 }
 
-// The sequences from the longest to the shortest, in their own order where they are equal, and how many are real at a time.
+bool right_length(const throughtime_layer &layer, int64_t sequence) {
+    return layer.lengths[sequence] >= 0 && layer.lengths[sequence] <= layer.time;
+}
+
+// The sequences from the longest to the shortest, equal ones in their own order, and how many are real at a time.
 bool sort_sequences(const throughtime_layer &layer, int64_t *memory, Sequences &sequences) {
     int64_t *order = memory, *active = memory + layer.batch, *next = active + layer.time;
     std::memset(active, 0, layer.time * sizeof(int64_t));
     for (int64_t index = 0; index < layer.batch; ++index) {
-        const int64_t length = layer.lengths[index];
-        if (length < 0 || length > layer.time)
+        if (!right_length(layer, index))
             return false;
-        if (length > 0)
-            ++active[length - 1];
+        if (layer.lengths[index] > 0)
+            ++active[layer.lengths[index] - 1];
     }
     next[layer.time] = 0;
     for (int64_t time = layer.time - 1; time >= 0; --time) {
@@ -175,16 +184,13 @@ bool sort_sequences(const throughtime_layer &layer, int64_t *memory, Sequences &
 template <class Call>
 int prepare(const Call &call, double operations, const Kernel *&kernel, Sequences &sequences, void *&scratch) {
     const throughtime_layer &layer = call.layer;
-    const KernelSet *kernels;
-    throughtime_sizes sizes;
-    if (const int status = measure_layer(layer, kernels, sizes))
+    if (const int status = check_layer(layer, kernel))
         return status;
     const bool empty = layer.time == 0 || layer.batch == 0;
     if (call.scratch == nullptr || (!empty && (call.x == nullptr || call.output == nullptr)))
         return THROUGHTIME_POINTER_MISSING;
     if (!aligned(call.scratch) || !aligned(call.save) || !aligned(layer.packed))
         return THROUGHTIME_MISALIGNED;
-    kernel = &kernels->layers[layer.kind]->in[layer.precision];
     const double all = operations * layer.time * layer.batch * (layer.input + layer.hidden) * layer.hidden;
     // Few sequences of few units are one thread's: what the others could do is not worth the waiting.
     const bool few = layer.hidden < kFewestColumns && layer.batch < layer.threads;
@@ -207,38 +213,31 @@ int forward(const throughtime_forward_call &call) {
     return THROUGHTIME_OK;
 }
 
-int measure_product(const throughtime_product &product, const KernelSet *&kernels, throughtime_sizes &sizes) {
+int check_product(const throughtime_product &product, const ProductKernel *&kernel) {
+    const KernelSet *kernels;
     if (const int status = find(product, kernels))
         return status;
     if (product.rows < 0 || product.input < 1 || product.output < 1 || product.threads < 1)
         return THROUGHTIME_WRONG_SIZE;
     if (product.rows > kLargest || product.input > kLargest || product.output > kLargest ||
-        !fits(product.rows, product.input, 1) || !fits(product.rows, product.output, 1) || !fits(product.output, product.input, 1))
+        !fits(product.rows, product.input, 1) || !fits(product.rows, product.output, 1) ||
+        !fits(product.output, product.input, 1))
         return THROUGHTIME_TOO_LARGE;
-    throughtime_product bounded = product;
-    bounded.threads = limited(product.threads);
-    return kernels->product->in[product.precision].measure(bounded, sizes) ? THROUGHTIME_OK : THROUGHTIME_TOO_LARGE;
+    kernel = &kernels->product->in[product.precision];
+    return THROUGHTIME_OK;
 }
 
 int prepare(const throughtime_product &product, bool backward, const ProductKernel *&kernel, int &threads) {
-    const KernelSet *kernels;
-    throughtime_sizes sizes;
-    if (const int status = measure_product(product, kernels, sizes))
+    if (const int status = check_product(product, kernel))
         return status;
-    const bool missing = backward ? product.d_y == nullptr || product.x == nullptr : product.x == nullptr || product.y == nullptr;
+    const bool missing =
+        backward ? product.d_y == nullptr || product.x == nullptr : product.x == nullptr || product.y == nullptr;
     if (product.scratch == nullptr || product.weight == nullptr || (missing && product.rows > 0))
         return THROUGHTIME_POINTER_MISSING;
     if (!aligned(product.scratch))
         return THROUGHTIME_MISALIGNED;
-    kernel = &kernels->product->in[product.precision];
     threads = worth(product.threads, 2.0 * product.rows * product.input * product.output);
     return THROUGHTIME_OK;
-}
-
-// Without a row there is nothing to sum, and the gradients of what is summed over rows are zero.
-void clear(float *gradient, int64_t count) {
-    if (gradient != nullptr)
-        std::memset(gradient, 0, count * sizeof(float));
 }
 
 } // namespace
@@ -248,9 +247,7 @@ using namespace throughtime;
 
 int throughtime_version(void) { return THROUGHTIME_VERSION; }
 
-int throughtime_set_here(int set) {
-    return set < THROUGHTIME_BEST || set > THROUGHTIME_AVX512_BF16 ? 0 : resolve(set);
-}
+int throughtime_set_here(int set) { return set < THROUGHTIME_BEST || set > THROUGHTIME_AVX512_BF16 ? 0 : resolve(set); }
 
 const char *throughtime_message(int status) {
     switch (status) {
@@ -283,29 +280,32 @@ const char *throughtime_message(int status) {
 }
 
 int throughtime_measure(const throughtime_layer *layer, throughtime_sizes *sizes) {
-    const KernelSet *kernels;
+    const Kernel *kernel;
     if (layer == nullptr || sizes == nullptr)
         return THROUGHTIME_POINTER_MISSING;
-    return measure_layer(*layer, kernels, *sizes);
+    return measure_layer(*layer, kernel, *sizes);
 }
 
 int throughtime_measure_product(const throughtime_product *product, throughtime_sizes *sizes) {
-    const KernelSet *kernels;
+    const ProductKernel *kernel;
     if (product == nullptr || sizes == nullptr)
         return THROUGHTIME_POINTER_MISSING;
-    return measure_product(*product, kernels, *sizes);
+    if (const int status = check_product(*product, kernel))
+        return status;
+    throughtime_product bounded = *product;
+    bounded.threads = limited(product->threads);
+    return kernel->measure(bounded, *sizes) ? THROUGHTIME_OK : THROUGHTIME_TOO_LARGE;
 }
 
 int throughtime_pack(const throughtime_layer *layer, void *packed) {
-    const KernelSet *kernels;
-    throughtime_sizes sizes;
+    const Kernel *kernel;
     if (layer == nullptr || packed == nullptr || layer->weight_ih == nullptr || layer->weight_hh == nullptr)
         return THROUGHTIME_POINTER_MISSING;
-    if (const int status = measure_layer(*layer, kernels, sizes))
+    if (const int status = check_layer(*layer, kernel))
         return status;
     if (!aligned(packed))
         return THROUGHTIME_MISALIGNED;
-    kernels->layers[layer->kind]->in[layer->precision].pack(*layer, packed);
+    kernel->pack(*layer, packed);
     return THROUGHTIME_OK;
 }
 
@@ -327,31 +327,25 @@ int throughtime_backward(const throughtime_backward_call *call) {
     if (const int status = prepare(*call, 12.0, kernel, sequences, scratch))
         return status;
     const throughtime_layer &layer = call->layer;
-    const bool saves = layer.kind == THROUGHTIME_GRU || layer.kind == THROUGHTIME_LSTM;
     const bool empty = layer.time == 0 || layer.batch == 0;
-    if (layer.weight_ih == nullptr || layer.weight_hh == nullptr || (saves && !empty && call->save == nullptr))
+    if (layer.weight_ih == nullptr || layer.weight_hh == nullptr || (kernel->saves && !empty && call->save == nullptr))
         return THROUGHTIME_POINTER_MISSING;
-    if (empty) {
-        const int64_t gates = layer.kind == THROUGHTIME_LSTM ? 4 : layer.kind == THROUGHTIME_GRU ? 3 : 1;
-        clear(call->d_weight_ih, gates * layer.hidden * layer.input);
-        clear(call->d_weight_hh, gates * layer.hidden * layer.hidden);
-        clear(call->d_bias_ih, gates * layer.hidden);
-        clear(call->d_bias_hh, gates * layer.hidden);
-    }
     kernel->backward(*call, sequences, scratch);
     return THROUGHTIME_OK;
 }
 
 int throughtime_trace(const throughtime_layer *layer, const void *save, float *trace) {
-    const KernelSet *kernels;
-    throughtime_sizes sizes;
+    const Kernel *kernel;
     if (layer == nullptr || ((save == nullptr || trace == nullptr) && layer->time > 0 && layer->batch > 0))
         return THROUGHTIME_POINTER_MISSING;
-    if (const int status = measure_layer(*layer, kernels, sizes))
+    if (const int status = check_layer(*layer, kernel))
         return status;
     if (!aligned(save))
         return THROUGHTIME_MISALIGNED;
-    kernels->layers[layer->kind]->in[layer->precision].trace(*layer, save, trace);
+    for (int64_t sequence = 0; layer->lengths != nullptr && sequence < layer->batch; ++sequence)
+        if (!right_length(*layer, sequence))
+            return THROUGHTIME_WRONG_LENGTH;
+    kernel->trace(*layer, save, trace);
     return THROUGHTIME_OK;
 }
 
@@ -373,10 +367,6 @@ int throughtime_product_backward(const throughtime_product *product) {
         return THROUGHTIME_POINTER_MISSING;
     if (const int status = prepare(*product, true, kernel, threads))
         return status;
-    if (product->rows == 0) {
-        clear(product->d_weight, product->output * product->input);
-        clear(product->d_bias, product->output);
-    }
     kernel->backward(*product, threads);
     return THROUGHTIME_OK;
 }

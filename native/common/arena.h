@@ -26,6 +26,13 @@ class Arena {
         return base_ == nullptr || too_large_ ? nullptr : reinterpret_cast<Element *>(base_ + begin);
     }
 
+    // Past what `count` others take, of so many bytes each.
+    void skip(int64_t bytes, int64_t count) {
+        multiply(bytes, count);
+        if (__builtin_add_overflow(used_, bytes, &used_))
+            too_large_ = true;
+    }
+
     bool too_large() const { return too_large_; }
     int64_t used() const { return used_; }
 

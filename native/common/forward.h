@@ -13,7 +13,7 @@
 
 namespace throughtime::THROUGHTIME_SET_NAME {
 
-// The weights as the products read them: for each panel of h, for each unit of the row, a vector for each gate.
+// The weights as the products read them: for each panel of h, for each word of the row, a vector for each gate.
 template <class Cell, class Number>
 struct PackedWeights {
     static constexpr int kBiases = Cell::kGates + Cell::kSplit;
@@ -22,8 +22,8 @@ struct PackedWeights {
     PackedWeights(Arena &arena, const throughtime_layer &layer) {
         const int64_t panels = panels_of(layer.hidden);
         bias = arena.take<float>(panels, kBiases, kWidth);
-        input = arena.take<float>(panels, units_of<Number>(layer.input), Cell::kGates, kWidth);
-        hidden = arena.take<float>(panels, units_of<Number>(layer.hidden), Cell::kGates, kWidth);
+        input = arena.take<float>(panels, words_of<Number>(layer.input), Cell::kGates, kWidth);
+        hidden = arena.take<float>(panels, words_of<Number>(layer.hidden), Cell::kGates, kWidth);
     }
 
     void pack(const throughtime_layer &layer, int64_t begin, int64_t end) const {
@@ -65,24 +65,35 @@ inline int64_t rows_of_share(const throughtime_layer &layer, int members) {
     return Share::by_columns(layer, members) ? layer.batch : (layer.batch + members - 1) / members;
 }
 
-// What one member works on: h before a step and after it as operands, h itself where they are rounded, the memory, and the
-// step's x. Where panels are divided, all share the states.
+// What one member works on: h before a step and after it as operands, h itself where they are rounded, the memory, and
+// the step's x. Where panels are divided, all share the states.
 template <class Cell, class Number>
 struct ForwardState {
     Panels h[2], exact, memory, x;
 
     ForwardState(Arena &arena, const throughtime_layer &layer, int member, int members) {
-        const bool shared = Share::by_columns(layer, members);
         const int64_t rows = rows_of_share(layer, members);
-        for (int owner = 0; owner <= member; ++owner) {
-            if (owner == 0 || !shared) {
-                h[0] = Panels::take(arena, layer.hidden, rows);
-                h[1] = Panels::take(arena, layer.hidden, rows);
-                exact = Panels::take(arena, layer.hidden, Number::kPerUnit > 1 ? rows : 0);
-                memory = Panels::take(arena, layer.hidden, Cell::kMemory ? rows : 0);
-            }
-            x = Panels::take(arena, layer.input, rows);
-        }
+        const bool shared = Share::by_columns(layer, members);
+        if (shared)
+            take_states(arena, layer, rows);
+        Arena own;
+        take_own(own, layer, rows, shared);
+        arena.skip(own.used(), member);
+        take_own(arena, layer, rows, shared);
+    }
+
+  private:
+    void take_own(Arena &arena, const throughtime_layer &layer, int64_t rows, bool shared) {
+        if (!shared)
+            take_states(arena, layer, rows);
+        x = Panels::take(arena, layer.input, rows);
+    }
+
+    void take_states(Arena &arena, const throughtime_layer &layer, int64_t rows) {
+        h[0] = Panels::take(arena, layer.hidden, rows);
+        h[1] = Panels::take(arena, layer.hidden, rows);
+        exact = Panels::take(arena, layer.hidden, Number::kPerWord > 1 ? rows : 0);
+        memory = Panels::take(arena, layer.hidden, Cell::kMemory ? rows : 0);
     }
 };
 
@@ -102,7 +113,8 @@ class ForwardRun {
             const int64_t time = course_.time_at(step), rows = share_.at_work(course_.rows_at(time));
             const Panels &now = state_.h[step & 1], &next = state_.h[(step + 1) & 1];
             for (int64_t row = 0; row < rows; ++row)
-                write_operand<Number>(state_.x, row, x_at(time, row), call_.x_feature, layer_.input, 0, panels_of(layer_.input));
+                write_operand<Number>(state_.x, row, x_at(time, row), call_.x_feature, layer_.input, 0,
+                                      panels_of(layer_.input));
             take_step(step, time, rows, now, next);
             if (step + 1 < layer_.time)
                 start_afresh(course_.time_at(step + 1), rows, next);
@@ -125,7 +137,8 @@ class ForwardRun {
                 write_h(state_.h[0], row, panel, h == nullptr ? Vector{} : load_panel(h, 1, layer_.hidden, panel));
                 write_h(state_.h[1], row, panel, h == nullptr ? Vector{} : load_panel(h, 1, layer_.hidden, panel));
                 if (Cell::kMemory)
-                    store(state_.memory.row(panel, row), c == nullptr ? Vector{} : load_panel(c, 1, layer_.hidden, panel));
+                    store(state_.memory.row(panel, row),
+                          c == nullptr ? Vector{} : load_panel(c, 1, layer_.hidden, panel));
             }
         }
         if (share_.columns)
@@ -133,7 +146,7 @@ class ForwardRun {
     }
 
     THROUGHTIME_INLINE void write_h(const Panels &to, int64_t row, int64_t panel, Vector h) {
-        if (Number::kPerUnit > 1) {
+        if (Number::kPerWord > 1) {
             h = only_first(h, features_in(panel, layer_.hidden));
             store(state_.exact.row(panel, row), h);
         }
@@ -155,7 +168,7 @@ class ForwardRun {
 
     void take_step(int64_t step, int64_t time, int64_t rows, const Panels &now, const Panels &next) {
         constexpr int kBiases = PackedWeights<Cell, Number>::kBiases;
-        const int64_t inputs = units_of<Number>(layer_.input), hiddens = units_of<Number>(layer_.hidden);
+        const int64_t inputs = words_of<Number>(layer_.input), hiddens = words_of<Number>(layer_.hidden);
         const Segment segments[2] = {
             {state_.x.data, state_.x.stride, kWidth, inputs, weights_.input, inputs * Cell::kGates * kWidth},
             {now.data, now.stride, kWidth, hiddens, weights_.hidden, hiddens * Cell::kGates * kWidth},
@@ -169,13 +182,13 @@ class ForwardRun {
             });
     }
 
-    THROUGHTIME_INLINE void finish(const float *sums, int64_t step, int64_t time, int64_t row, int64_t panel, const Panels &now,
-                                   const Panels &next) {
+    THROUGHTIME_INLINE void finish(const float *sums, int64_t step, int64_t time, int64_t row, int64_t panel,
+                                   const Panels &now, const Panels &next) {
         Vector saved[Cell::kSaved + 1], memory = {};
         float *const memory_at = Cell::kMemory ? state_.memory.row(panel, row) : nullptr;
         if (Cell::kMemory)
             memory = load(memory_at);
-        const Vector before = load((Number::kPerUnit > 1 ? state_.exact : now).row(panel, row));
+        const Vector before = load((Number::kPerWord > 1 ? state_.exact : now).row(panel, row));
         const Vector h = Cell::forward(sums, before, memory, saved);
         write_h(next, row, panel, h);
         if (Cell::kMemory)
@@ -206,8 +219,8 @@ class ForwardRun {
             }
             if (Cell::kMemory && call_.c_n != nullptr)
                 for (int64_t panel = share_.panel_begin; panel < share_.panel_end; ++panel)
-                    store_first(call_.c_n + sequence * layer_.hidden + panel * kWidth, load(state_.memory.row(panel, row)),
-                                features_in(panel, layer_.hidden));
+                    store_first(call_.c_n + sequence * layer_.hidden + panel * kWidth,
+                                load(state_.memory.row(panel, row)), features_in(panel, layer_.hidden));
         }
     }
 

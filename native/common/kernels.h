@@ -5,10 +5,12 @@
 
 namespace throughtime {
 
+constexpr int kMostThreads = 256;
+
 // From so many units on, a team may divide the units of few sequences among itself.
 constexpr int64_t kFewestColumns = 128;
 
-// What interface.cpp has found out about a layer before a kernel runs.
+// What interface.cpp has found out about a layer before a kernel ranges.
 struct Sequences {
     const int64_t *order;  // the sequences from the longest to the shortest; NULL: all are whole, in their own order
     const int64_t *active; // [time]: how many of them are real at each time, the first ones in that order; NULL: all
@@ -16,6 +18,7 @@ struct Sequences {
 };
 
 struct Kernel {
+    bool saves;                                                      // whether the backward reads a save
     bool (*measure)(const throughtime_layer &, throughtime_sizes &); // false: too large
     void (*pack)(const throughtime_layer &, void *packed);
     void (*forward)(const throughtime_forward_call &, const Sequences &, void *scratch);

@@ -36,7 +36,8 @@ void run_trace(const throughtime_layer &layer, const void *save, float *trace) {
     const int64_t part_stride = layer.time * layer.batch * layer.hidden;
     std::memset(trace, 0, Cell::kTraced * part_stride * sizeof(float));
     for (int64_t sequence = 0; sequence < layer.batch; ++sequence) {
-        const int64_t row = row_of(layer, sequence), length = layer.lengths == nullptr ? layer.time : layer.lengths[sequence];
+        const int64_t row = row_of(layer, sequence),
+                      length = layer.lengths == nullptr ? layer.time : layer.lengths[sequence];
         for (int64_t time = 0; time < length; ++time)
             for (int64_t panel = 0; panel < from.panels; ++panel) {
                 Vector saved[Cell::kSaved + 1], traced[Cell::kTraced + 1];
@@ -52,7 +53,8 @@ void run_trace(const throughtime_layer &layer, const void *save, float *trace) {
 
 template <class Cell, class Number>
 constexpr Kernel kernel_in() {
-    return {measure<Cell, Number>, pack<Cell, Number>, run_forward<Cell, Number>, run_backward<Cell, Number>, run_trace<Cell>};
+    return {Cell::kSaved > 0,          measure<Cell, Number>,      pack<Cell, Number>,
+            run_forward<Cell, Number>, run_backward<Cell, Number>, run_trace<Cell>};
 }
 
 template <class Cell>

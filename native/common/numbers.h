@@ -1,5 +1,5 @@
-// The numbers in which products are taken. The operands of a product are made of units of four bytes: one float32, or two
-// bfloat16, so that a panel's row and a vector of weights look the same for both.
+// The numbers in which products are taken. The operands of a product are made of words of four bytes: one float32, or
+// two bfloat16, so that a panel's row and a vector of weights look the same for both.
 #pragma once
 
 #include "panels.h"
@@ -11,33 +11,35 @@
 namespace throughtime::THROUGHTIME_SET_NAME {
 
 struct Float32 {
-    static constexpr int kPerUnit = 1;
+    static constexpr int kPerWord = 1;
 
-    using Unit = Vector;
-    static THROUGHTIME_INLINE Unit spread(const float *unit) { return broadcast(*unit); }
-    static THROUGHTIME_INLINE Vector multiply_add(Vector sum, Unit left, const float *right) { return sum + left * load(right); }
+    using Word = Vector;
+    static THROUGHTIME_INLINE Word spread(const float *word) { return broadcast(*word); }
+    static THROUGHTIME_INLINE Vector multiply_add(Vector sum, Word left, const float *right) {
+        return sum + left * load(right);
+    }
 
     // One panel of features of a row, as an operand.
     static THROUGHTIME_INLINE void write(const Panels &to, int64_t panel, int64_t row, Vector value) {
         store(to.row(panel, row), value);
     }
 
-    static THROUGHTIME_INLINE float unit(const float *values, int64_t, int64_t) { return *values; }
+    static THROUGHTIME_INLINE float word(const float *values, int64_t, int64_t) { return *values; }
 };
 
 #if defined(__AVX512BF16__)
 
 struct Bfloat16 {
-    static constexpr int kPerUnit = 2;
+    static constexpr int kPerWord = 2;
 
-    using Unit = Integers;
-    static THROUGHTIME_INLINE Unit spread(const float *unit) {
+    using Word = Integers;
+    static THROUGHTIME_INLINE Word spread(const float *word) {
         int32_t bits;
-        std::memcpy(&bits, unit, sizeof bits);
+        std::memcpy(&bits, word, sizeof bits);
         return Integers{} + bits;
     }
 
-    static THROUGHTIME_INLINE Vector multiply_add(Vector sum, Unit left, const float *right) {
+    static THROUGHTIME_INLINE Vector multiply_add(Vector sum, Word left, const float *right) {
         return (Vector)_mm512_dpbf16_ps((__m512)sum, (__m512bh)left, (__m512bh)load(right));
     }
 
@@ -47,11 +49,11 @@ struct Bfloat16 {
     }
 
     // Two elements, `stride` apart, of which `count` are real.
-    static THROUGHTIME_INLINE float unit(const float *values, int64_t stride, int64_t count) {
+    static THROUGHTIME_INLINE float word(const float *values, int64_t stride, int64_t count) {
         const uint32_t bits = rounded(values[0]) | (count > 1 ? rounded(values[stride]) << 16 : 0);
-        float unit;
-        std::memcpy(&unit, &bits, sizeof unit);
-        return unit;
+        float word;
+        std::memcpy(&word, &bits, sizeof word);
+        return word;
     }
 
     // Each element of one row beside that of the next.
@@ -76,16 +78,16 @@ struct Bfloat16 {
 
 #endif
 
-// How many units a row of features takes.
+// How many words a row of features takes.
 template <class Number>
-constexpr int64_t units_of(int64_t features) {
-    return features / Number::kPerUnit + (features % Number::kPerUnit != 0);
+constexpr int64_t words_of(int64_t features) {
+    return features / Number::kPerWord + (features % Number::kPerWord != 0);
 }
 
 // Panels begin … end of one row as an operand, from features `stride` apart.
 template <class Number>
-void write_operand(const Panels &panels, int64_t row, const float *from, int64_t stride, int64_t features, int64_t begin,
-                   int64_t end) {
+void write_operand(const Panels &panels, int64_t row, const float *from, int64_t stride, int64_t features,
+                   int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel)
         Number::write(panels, panel, row, load_panel(from, stride, features, panel));
 }

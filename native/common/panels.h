@@ -1,8 +1,8 @@
 // Panels: a matrix [rows, features] kept as [panel][row][kWidth], features padded with zeros to whole panels.
 //
-// One layout serves both products of a recurrence. In W h each element of a row is broadcast against a vector of weights;
-// in the gradient of W the same row is one vector, or broadcast, while the sum runs over rows. The rows of a panel lie side
-// by side, and panels an odd number of rows apart, so that they do not compete for the same lines of the cache.
+// One layout serves both products of a recurrence. In W h each element of a row is broadcast against a vector of
+// weights; in the gradient of W the same row is one vector, or broadcast, while the sum ranges over rows. The rows of a
+// panel lie side by side, and panels an odd number of rows apart, so that they do not compete for the same cache lines.
 #pragma once
 
 #include "arena.h"
@@ -40,7 +40,7 @@ THROUGHTIME_INLINE Vector load_panel(const float *from, int64_t stride, int64_t 
     return load(values);
 }
 
-// Zeros beyond the real features: where pairs of them are multiplied, 0 times a NaN there would spoil the last real one.
+// Zeros beyond the real features: in a product of pairs, 0 times a NaN there would spoil the last real one.
 THROUGHTIME_INLINE Vector only_first(Vector value, int count) {
     if (count >= kWidth)
         return value;
@@ -49,8 +49,8 @@ THROUGHTIME_INLINE Vector only_first(Vector value, int count) {
     return load_first(values, count);
 }
 
-inline void write_row(const Panels &panels, int64_t row, const float *from, int64_t stride, int64_t features, int64_t begin,
-                      int64_t end) {
+inline void write_row(const Panels &panels, int64_t row, const float *from, int64_t stride, int64_t features,
+                      int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel)
         store(panels.row(panel, row), load_panel(from, stride, features, panel));
 }

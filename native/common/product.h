@@ -8,7 +8,7 @@
 
 namespace throughtime::THROUGHTIME_SET_NAME {
 
-// One operand of rows × weights: each row's `length` units, and the weights that they meet.
+// One operand of rows × weights: each row's `length` words, and the weights that they meet.
 struct Segment {
     const float *rows; // the first row in its first panel
     int64_t panel_stride, row_stride;
@@ -25,12 +25,12 @@ THROUGHTIME_INLINE void accumulate(Vector (&sum)[Rows][Panels][Gates], const Seg
     const auto step = [&](int k) THROUGHTIME_INLINE_LAMBDA {
 #pragma GCC unroll 12
         for (int r = 0; r < Rows; ++r) {
-            const typename Number::Unit unit = Number::spread(rows + r * row_stride + k);
+            const typename Number::Word word = Number::spread(rows + r * row_stride + k);
 #pragma GCC unroll 8
             for (int p = 0; p < Panels; ++p)
 #pragma GCC unroll 4
                 for (int g = 0; g < Gates; ++g)
-                    sum[r][p][g] = Number::multiply_add(sum[r][p][g], unit, weights + p * weight_stride + g * kWidth);
+                    sum[r][p][g] = Number::multiply_add(sum[r][p][g], word, weights + p * weight_stride + g * kWidth);
         }
         weights += Gates * kWidth;
     };
@@ -44,9 +44,9 @@ THROUGHTIME_INLINE void accumulate(Vector (&sum)[Rows][Panels][Gates], const Seg
         step(k);
 }
 
-// A tile of rows × panels of results, each result having Gates sums. They begin at the bias, [panel][Gates + Split][kWidth].
-// With Split the last gate's sums over the first segment are kept apart from those over the others (a GRU multiplies the
-// latter by its reset gate before it adds them). Results go to [panel][row][Gates + Split][kWidth].
+// A tile of rows × panels of results, each result having Gates sums. They begin at the bias, [panel][Gates +
+// Split][kWidth]. With Split the last gate's sums over the first segment are kept apart from those over the others (a
+// GRU multiplies the latter by its reset gate before it adds them). Results go to [panel][row][Gates + Split][kWidth].
 template <class Number, int Rows, int Panels, int Gates, bool Split>
 void multiply(const Segment *segments, int count, const float *bias, float *results) {
     constexpr int kParts = Gates + Split;
@@ -83,14 +83,15 @@ void multiply(const Segment *segments, int count, const float *bias, float *resu
 template <class Number, int Gates>
 void pack_panel(float *to, const float *weight, int64_t length, int64_t features, int64_t panel) {
     const int count = features_in(panel, features);
-    const int64_t units = units_of<Number>(length);
-    to += panel * units * Gates * kWidth;
+    const int64_t words = words_of<Number>(length);
+    to += panel * words * Gates * kWidth;
     for (int gate = 0; gate < Gates; ++gate) {
         const float *rows = weight + (gate * features + panel * kWidth) * length;
-        for (int64_t unit = 0; unit < units; ++unit) {
-            const int64_t k = unit * Number::kPerUnit;
+        for (int64_t word = 0; word < words; ++word) {
+            const int64_t k = word * Number::kPerWord;
             for (int lane = 0; lane < kWidth; ++lane)
-                to[(unit * Gates + gate) * kWidth + lane] = lane < count ? Number::unit(rows + lane * length + k, 1, length - k) : 0.0f;
+                to[(word * Gates + gate) * kWidth + lane] =
+                    lane < count ? Number::word(rows + lane * length + k, 1, length - k) : 0.0f;
         }
     }
 }
@@ -99,8 +100,8 @@ using Multiply = void (*)(const Segment *, int, const float *, float *);
 
 constexpr int kMostPanels = 8;
 
-// Which tiles there are for a number of gates: a full one fills the registers; one of few rows takes more panels, so that
-// enough sums are under way at once.
+// Which tiles there are for a number of gates: a full one fills the registers; one of few rows takes more panels, so
+// that enough sums are under way at once.
 template <class Number, int Gates, bool Split>
 struct Tiles {
     static constexpr int kFewestPanels = Gates == 1 ? 2 : 1;
@@ -131,17 +132,18 @@ struct Tiles {
         if constexpr (Panels == 0)
             return nullptr;
         else
-            return panels == Panels ? multiply<Number, Rows, Panels, Gates, Split> : find_panels<Rows, Panels / 2>(panels);
+            return panels == Panels ? multiply<Number, Rows, Panels, Gates, Split>
+                                    : find_panels<Rows, Panels / 2>(panels);
     }
 };
 
 constexpr int kMostSegments = 4;
 
-// rows × weights for panels panel_begin … panel_end, tile by tile, as few tiles as can be and of heights as even as can be.
-// `take(results, row, height, panel, width)` is given each tile's results, [width][height][Gates + Split][kWidth].
+// rows × weights for panels panel_begin … panel_end, tile by tile, as few tiles as can be and of heights as even as can
+// be. `take(results, row, height, panel, width)` is given each tile's results, [width][height][Gates + Split][kWidth].
 template <class Number, int Gates, bool Split, class Take>
-THROUGHTIME_INLINE void multiply_rows(const Segment *segments, int count, const float *bias, int64_t rows, int64_t panel_begin,
-                                      int64_t panel_end, const Take &take) {
+THROUGHTIME_INLINE void multiply_rows(const Segment *segments, int count, const float *bias, int64_t rows,
+                                      int64_t panel_begin, int64_t panel_end, const Take &take) {
     if (rows <= 0)
         return;
     using Shapes = Tiles<Number, Gates, Split>;
@@ -161,24 +163,26 @@ THROUGHTIME_INLINE void multiply_rows(const Segment *segments, int count, const 
                 here[index].rows += row * segments[index].row_stride;
                 here[index].weights += panel * segments[index].weight_stride;
             }
-            Shapes::find(height, width)(here, count, bias == nullptr ? nullptr : bias + panel * (Gates + Split) * kWidth, results);
+            Shapes::find(height, width)(here, count,
+                                        bias == nullptr ? nullptr : bias + panel * (Gates + Split) * kWidth, results);
             take(results, row, height, panel, width);
         }
         panel += width;
     }
 }
 
-// results[j][n] = Σ_rows left[row][j] · right[n][row], a block of an outer product, over runs of rows that lie side by side. A
-// row of units stands for as many rows as a unit has numbers. Sums are taken over some rows at a time, then over these sums:
-// rounding errors grow with the rows of one sum.
-struct Run {
+// results[j][n] = Σ_rows left[row][j] · right[n][row], a block of an outer product, over ranges of rows that lie side
+// by side. A row of words stands for as many rows as a word has numbers. Sums are taken over some rows at a time, then
+// over these sums: rounding errors grow with the rows of one sum.
+struct RowRange {
     int64_t begin, end;
 };
 
 constexpr int64_t kRowsOfSum = 128;
 
 template <class Number, int Columns, int Count>
-void multiply_outer(const float *left, const float *right, int64_t right_stride, const Run *runs, int64_t run_count, float *results) {
+void multiply_outer(const float *left, const float *right, int64_t right_stride, const RowRange *ranges,
+                    int64_t range_count, float *results) {
     Vector sum[Columns][Count] = {};
     int64_t room = kRowsOfSum;
     bool first = true;
@@ -194,17 +198,17 @@ void multiply_outer(const float *left, const float *right, int64_t right_stride,
         first = false;
         room = kRowsOfSum;
     };
-    for (int64_t index = 0; index < run_count; ++index) {
-        const float *l = left + runs[index].begin * kWidth, *r = right + runs[index].begin * kWidth;
-        for (int64_t rows = runs[index].end - runs[index].begin; rows > 0;) {
+    for (int64_t index = 0; index < range_count; ++index) {
+        const float *l = left + ranges[index].begin * kWidth, *r = right + ranges[index].begin * kWidth;
+        for (int64_t rows = ranges[index].end - ranges[index].begin; rows > 0;) {
             const int64_t now = rows < room ? rows : room;
             for (int64_t row = 0; row < now; ++row, l += kWidth, r += kWidth) {
 #pragma GCC unroll 16
                 for (int j = 0; j < Columns; ++j) {
-                    const typename Number::Unit unit = Number::spread(l + j);
+                    const typename Number::Word word = Number::spread(l + j);
 #pragma GCC unroll 4
                     for (int n = 0; n < Count; ++n)
-                        sum[j][n] = Number::multiply_add(sum[j][n], unit, r + n * right_stride);
+                        sum[j][n] = Number::multiply_add(sum[j][n], word, r + n * right_stride);
                 }
             }
             rows -= now, room -= now;

@@ -1,4 +1,4 @@
-// Steps, times and rows: a layer's sequences in the order in which it runs over them.
+// Steps, times and rows: a layer's sequences in the order in which it ranges over them.
 #pragma once
 
 #include "kernels.h"
@@ -6,8 +6,8 @@
 
 namespace throughtime::THROUGHTIME_SET_NAME {
 
-// Step s is the s-th that is taken, time t where it stands in the sequence; row r is the r-th sequence in their order, from
-// the longest to the shortest, so that the rows at work are the first ones at any time.
+// Step s is the s-th that is taken, time t where it stands in the sequence; row r is the r-th sequence in their order,
+// from the longest to the shortest, so that the rows at work are the first ones at any time.
 struct Course {
     const throughtime_layer &layer;
     const Sequences &sequences;
@@ -25,15 +25,14 @@ struct Course {
     }
 };
 
-// The rows and panels of one member of a team. Few rows are shared, and their panels divided; many are divided themselves:
-// into blocks where all are at work throughout, or dealt in turn, so that each member has as many long ones.
+// The rows and panels of one member of a team. Few rows are shared, and their panels divided; many are divided
+// themselves: into blocks where all are at work throughout, or dealt in turn, so that each has as many long ones.
 struct Share {
     int64_t first, step, rows; // rows first, first + step, …
     int64_t panel_begin, panel_end;
     bool columns;
 
-    Share(const Course &course, int member, int members, int64_t panels)
-        : columns(by_columns(course.layer, members)) {
+    Share(const Course &course, int member, int members, int64_t panels) : columns(by_columns(course.layer, members)) {
         const int64_t batch = course.layer.batch;
         if (columns) {
             first = 0, step = 1, rows = batch;

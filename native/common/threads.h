@@ -10,11 +10,10 @@
 #endif
 #include <sched.h>
 
+#include "kernels.h"
 #include "vector.h"
 
 namespace throughtime::THROUGHTIME_SET_NAME {
-
-constexpr int kMostThreads = 256;
 
 THROUGHTIME_INLINE void pause() {
 #if defined(__x86_64__)

@@ -1,7 +1,7 @@
 // One vector of floats, as wide as the instruction set that this translation unit is compiled for.
 //
-// Everything that depends on the set lives in a namespace named after it, so that the linker never takes code of one set
-// for another's; for the same reason nothing here instantiates templates of the standard library.
+// Everything that depends on the set lives in a namespace named after it, so that the linker never takes code of one
+// set for another's; for the same reason nothing here instantiates templates of the standard library.
 #pragma once
 
 #include <cstdint>

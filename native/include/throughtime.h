@@ -1,11 +1,11 @@
 /* throughtime: recurrent layers over whole sequences, forward and backward, on the CPU.
  *
- * Every function takes plain structs of raw pointers, returns a status, keeps no state between calls and owns no memory:
- * scratch, saved activations and packed weights are the caller's, of the sizes that throughtime_measure tells. All of it
- * may be called from several threads at once. Sizes and strides count elements, not bytes; strides may be anything.
+ * Every function takes plain structs of raw pointers, returns a status, keeps no state between calls and owns no
+ * memory: scratch, saved activations and packed weights are the caller's, of the sizes that throughtime_measure tells.
+ * All of it may be called from several threads at once. Sizes and strides count elements, not bytes; strides are free.
  *
- * Weights are torch's: weight_ih [gates * hidden, input], weight_hh [gates * hidden, hidden], contiguous, the gates of a
- * GRU being reset, update, new, those of an LSTM input, forget, cell, output.
+ * Weights are torch's: weight_ih [gates * hidden, input], weight_hh [gates * hidden, hidden], contiguous, the gates of
+ * a GRU being reset, update, new, those of an LSTM input, forget, cell, output.
  */
 #ifndef THROUGHTIME_H
 #define THROUGHTIME_H
@@ -61,10 +61,10 @@ typedef struct throughtime_layer {
     int32_t threads;   /* at most so many; small jobs take fewer. No number depends on it */
     int64_t time, batch, input, hidden;
     const float *weight_ih, *weight_hh;
-    const float *bias_ih, *bias_hh;    /* [gates * hidden]; NULL: none */
-    const void *packed;                /* what throughtime_pack wrote from these weights; NULL: every forward packs anew */
-    const int64_t *lengths;            /* [batch]: how many steps of each sequence are real; NULL: all */
-    const uint8_t *resets;             /* [time, batch]: where not 0, the state before this step is zero; NULL: nowhere */
+    const float *bias_ih, *bias_hh; /* [gates * hidden]; NULL: none */
+    const void *packed;             /* what throughtime_pack wrote from these weights; NULL: every forward packs anew */
+    const int64_t *lengths;         /* [batch]: how many steps of each sequence are real; NULL: all */
+    const uint8_t *resets;          /* [time, batch]: where not 0, the state before this step is zero; NULL: nowhere */
     int64_t resets_time, resets_batch; /* strides of resets */
 } throughtime_layer;
 
@@ -77,8 +77,8 @@ typedef struct throughtime_sizes {
     int64_t trace_parts; /* how many values throughtime_trace writes for each element of h */
 } throughtime_sizes;
 
-/* output_t, and the state after each sequence's last step. Padding is never read; its output is zero. The last state may
- * take the place of the first: h_n may be h0, and c_n c0. */
+/* output_t, and the state after each sequence's last step. Padding is never read; its output is zero. The last state
+ * may take the place of the first: h_n may be h0, and c_n c0. */
 typedef struct throughtime_forward_call {
     throughtime_layer layer;
     const float *x; /* [time, batch, input] */
@@ -147,9 +147,9 @@ int throughtime_pack(const throughtime_layer *layer, void *packed);
 int throughtime_forward(const throughtime_forward_call *calls, int64_t count);
 int throughtime_backward(const throughtime_backward_call *call);
 
-/* What was saved, readable: [trace_parts, time, batch, hidden], contiguous, zero at padding. Of a GRU the gates reset and
- * update, the candidate new, and W_hn h + b_hn; of an LSTM the gates input, forget, cell, output and the memory C after
- * the step; of an RNN nothing, since its output is all. */
+/* What was saved, readable: [trace_parts, time, batch, hidden], contiguous, zero at padding. Of a GRU the gates reset
+ * and update, the candidate new, and W_hn h + b_hn; of an LSTM the gates input, forget, cell, output and the memory C
+ * after the step; of an RNN nothing, since its output is all. */
 int throughtime_trace(const throughtime_layer *layer, const void *save, float *trace);
 
 int throughtime_product_forward(const throughtime_product *product);

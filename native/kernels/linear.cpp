@@ -15,10 +15,12 @@ struct ForwardMemory {
     Panels x;
 
     ForwardMemory(Arena &arena, const throughtime_product &call, int member) {
-        weight = arena.take<float>(panels_of(call.output), units_of<Number>(call.input), kWidth);
+        weight = arena.take<float>(panels_of(call.output), words_of<Number>(call.input), kWidth);
         bias = arena.take<float>(panels_of(call.output), kWidth);
-        for (int owner = 0; owner <= member; ++owner)
-            x = Panels::take(arena, call.input, kRowsAtOnce);
+        Arena own;
+        Panels::take(own, call.input, kRowsAtOnce);
+        arena.skip(own.used(), member);
+        x = Panels::take(arena, call.input, kRowsAtOnce);
     }
 };
 
@@ -28,10 +30,10 @@ struct BackwardMemory {
     Panels x, d_y, operand; // d_y as it is multiplied with the weight: itself, unless it is rounded
 
     BackwardMemory(Arena &arena, const throughtime_product &call) {
-        weight = arena.take<float>(panels_of(call.input), units_of<Number>(call.output), kWidth);
+        weight = arena.take<float>(panels_of(call.input), words_of<Number>(call.output), kWidth);
         x = Panels::take(arena, call.input, kRowsOfChunk);
         d_y = Panels::take(arena, call.output, kRowsOfChunk);
-        operand = Number::kPerUnit == 1 ? d_y : Panels::take(arena, call.output, kRowsOfChunk);
+        operand = Number::kPerWord == 1 ? d_y : Panels::take(arena, call.output, kRowsOfChunk);
     }
 };
 
@@ -53,56 +55,65 @@ void forward(const throughtime_product &call, int threads) {
         for (int64_t panel = member.begin(panels); panel < member.end(panels); ++panel) {
             pack_panel<Number, 1>(memory.weight, call.weight, call.input, call.output, panel);
             const int count = features_in(panel, call.output);
-            store(memory.bias + panel * kWidth, call.bias == nullptr ? Vector{} : load_first(call.bias + panel * kWidth, count));
+            store(memory.bias + panel * kWidth,
+                  call.bias == nullptr ? Vector{} : load_first(call.bias + panel * kWidth, count));
         }
         member.wait();
-        const int64_t units = units_of<Number>(call.input);
-        const Segment segment{memory.x.data, memory.x.stride, kWidth, units, memory.weight, units * kWidth};
+        const int64_t words = words_of<Number>(call.input);
+        const Segment segment{memory.x.data, memory.x.stride, kWidth, words, memory.weight, words * kWidth};
         for (int64_t begin = member.begin(call.rows), end = member.end(call.rows); begin < end; begin += kRowsAtOnce) {
             const int64_t rows = end - begin < kRowsAtOnce ? end - begin : kRowsAtOnce;
             for (int64_t row = 0; row < rows; ++row)
-                write_operand<Number>(memory.x, row, call.x + (begin + row) * call.x_row, 1, call.input, 0, panels_of(call.input));
+                write_operand<Number>(memory.x, row, call.x + (begin + row) * call.x_row, 1, call.input, 0,
+                                      panels_of(call.input));
             multiply_rows<Number, 1, false>(&segment, 1, memory.bias, rows, 0, panels,
-                                    [&](const float *sums, int64_t row, int height, int64_t panel, int width) {
-                                        for (int p = 0; p < width; ++p)
-                                            for (int64_t at = begin + row; at < begin + row + height; ++at, sums += kWidth)
-                                                store_first(call.y + at * call.y_row + (panel + p) * kWidth, load(sums),
-                                                            features_in(panel + p, call.output));
-                                    });
+                                            [&](const float *sums, int64_t row, int height, int64_t panel, int width) {
+                                                for (int p = 0; p < width; ++p)
+                                                    for (int64_t at = begin + row; at < begin + row + height;
+                                                         ++at, sums += kWidth)
+                                                        store_first(call.y + at * call.y_row + (panel + p) * kWidth,
+                                                                    load(sums), features_in(panel + p, call.output));
+                                            });
         }
     });
 }
 
 template <class Number>
-void add_chunk(const throughtime_product &call, const BackwardMemory<Number> &memory, int64_t begin, int64_t rows, const Member &member) {
-    Run run{0, rows};
+void add_chunk(const throughtime_product &call, const BackwardMemory<Number> &memory, int64_t begin, int64_t rows,
+               const Member &member) {
+    RowRange range{0, rows};
     const Panels *const d_y = &memory.d_y;
-    add_sums(call.d_bias, &d_y, 1, call.output, &run, 1, begin == 0, member);
-    if constexpr (Number::kPerUnit > 1) {
+    add_sums(call.d_bias, &d_y, 1, call.output, &range, 1, begin == 0, member);
+    if constexpr (Number::kPerWord > 1) {
         member.wait();
-        pair_rows<Number>(&memory.x, 1, call.input, &run, 1, member);
-        const Run pairs = pair_rows<Number>(d_y, 1, call.output, &run, 1, member);
+        pair_rows<Number>(&memory.x, 1, call.input, &range, 1, member);
+        const RowRange pairs = pair_rows<Number>(d_y, 1, call.output, &range, 1, member);
         member.wait();
-        run = pairs;
+        range = pairs;
     }
-    add_outer<Number>({call.d_weight, {d_y}, 1, call.output, memory.x, call.input}, &run, 1, begin == 0, member);
+    add_outer<Number>({call.d_weight, {d_y}, 1, call.output, memory.x, call.input}, &range, 1, begin == 0, member);
     if (call.d_x == nullptr)
         return;
     const int64_t first = member.begin(rows);
-    const int64_t units = units_of<Number>(call.output);
-    const Segment segment{memory.operand.row(0, first), memory.operand.stride, kWidth, units, memory.weight, units * kWidth};
+    const int64_t words = words_of<Number>(call.output);
+    const Segment segment{
+        memory.operand.row(0, first), memory.operand.stride, kWidth, words, memory.weight, words * kWidth};
     multiply_rows<Number, 1, false>(&segment, 1, nullptr, member.end(rows) - first, 0, panels_of(call.input),
-                            [&](const float *sums, int64_t row, int height, int64_t panel, int width) {
-                                float *to = call.d_x + (begin + first + row) * call.input;
-                                for (int p = 0; p < width; ++p)
-                                    for (int at = 0; at < height; ++at, sums += kWidth)
-                                        store_first(to + at * call.input + (panel + p) * kWidth, load(sums),
-                                                    features_in(panel + p, call.input));
-                            });
+                                    [&](const float *sums, int64_t row, int height, int64_t panel, int width) {
+                                        float *to = call.d_x + (begin + first + row) * call.input;
+                                        for (int p = 0; p < width; ++p)
+                                            for (int at = 0; at < height; ++at, sums += kWidth)
+                                                store_first(to + at * call.input + (panel + p) * kWidth, load(sums),
+                                                            features_in(panel + p, call.input));
+                                    });
 }
 
 template <class Number>
 void backward(const throughtime_product &call, int threads) {
+    if (call.rows == 0) {
+        clear(call.d_weight, call.output * call.input);
+        clear(call.d_bias, call.output);
+    }
     run_team(threads, [&](const Member &member) {
         Arena arena(call.scratch);
         const BackwardMemory<Number> memory(arena, call);
@@ -112,10 +123,11 @@ void backward(const throughtime_product &call, int threads) {
             const int64_t rows = call.rows - begin < kRowsOfChunk ? call.rows - begin : kRowsOfChunk;
             for (int64_t row = member.begin(rows); row < member.end(rows); ++row) {
                 write_row(memory.x, row, call.x + (begin + row) * call.x_row, 1, call.input, 0, panels_of(call.input));
-                write_row(memory.d_y, row, call.d_y + (begin + row) * call.d_y_row, 1, call.output, 0, panels_of(call.output));
-                if (Number::kPerUnit > 1)
-                    write_operand<Number>(memory.operand, row, call.d_y + (begin + row) * call.d_y_row, 1, call.output, 0,
-                                          panels_of(call.output));
+                write_row(memory.d_y, row, call.d_y + (begin + row) * call.d_y_row, 1, call.output, 0,
+                          panels_of(call.output));
+                if (Number::kPerWord > 1)
+                    write_operand<Number>(memory.operand, row, call.d_y + (begin + row) * call.d_y_row, 1, call.output,
+                                          0, panels_of(call.output));
             }
             member.wait();
             add_chunk<Number>(call, memory, begin, rows, member);

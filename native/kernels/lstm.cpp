@@ -18,7 +18,8 @@ struct Lstm {
         return output * tanh(memory);
     }
 
-    static THROUGHTIME_INLINE void backward(const Vector *saved, Vector, Vector, Vector &dh, Vector &dmemory, Vector *parts) {
+    static THROUGHTIME_INLINE void backward(const Vector *saved, Vector, Vector, Vector &dh, Vector &dmemory,
+                                            Vector *parts) {
         const Vector input = saved[0], forget = saved[1], cell = saved[2], output = saved[3], before = saved[4];
         const Vector shown = tanh(forget * before + input * cell);
         dmemory += dh * output * (1.0f - shown * shown);

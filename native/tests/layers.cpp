@@ -100,8 +100,7 @@ LayerCase LayerCase::random(uint64_t seed, int64_t most_work) {
     return of;
 }
 
-Inputs::Inputs(const LayerCase &of)
-    : of(of), x(strided(of, of.input, true)), d_output(strided(of, of.hidden, false)) {
+Inputs::Inputs(const LayerCase &of) : of(of), x(strided(of, of.input, true)), d_output(strided(of, of.hidden, false)) {
     Random random(of.seed ^ 0x5851f42d4c957f2du);
     const int64_t rows = throughtime_scalar::gates_of(of.kind) * of.hidden, offset = of.layout == 2 ? 1 : 0;
     const int64_t gap = of.layout == 2 ? 5 : 0;
@@ -125,11 +124,11 @@ Inputs::Inputs(const LayerCase &of)
             for (int64_t k = 0; k < of.hidden; ++k)
                 (*states)[b * state_batch + k] = random.uniform(-1, 1);
     }
-    for (auto [values, count, most] : {std::tuple(&weight_ih, rows * of.input, 1 / std::sqrt(float(of.input))),
-                                       std::tuple(&weight_hh, rows * of.hidden, bound),
-                                       std::tuple(&bias_ih, rows, 0.5f), std::tuple(&bias_hh, rows, 0.5f),
-                                       std::tuple(&d_h_n, of.batch * of.hidden, 1.7f),
-                                       std::tuple(&d_c_n, of.batch * of.hidden, 1.7f)}) {
+    for (auto [values, count, most] :
+         {std::tuple(&weight_ih, rows * of.input, 1 / std::sqrt(float(of.input))),
+          std::tuple(&weight_hh, rows * of.hidden, bound), std::tuple(&bias_ih, rows, 0.5f),
+          std::tuple(&bias_hh, rows, 0.5f), std::tuple(&d_h_n, of.batch * of.hidden, 1.7f),
+          std::tuple(&d_c_n, of.batch * of.hidden, 1.7f)}) {
         *values = Array<float>(count, offset);
         fill(*values, random, most);
     }

@@ -28,10 +28,16 @@ struct Outputs {
     }
 
     std::vector<std::pair<std::string, Array<float> *>> all() {
-        return {{"h_n", &h_n},   {"c_n", &c_n},   {"trace", &trace},
-                {"d_x", &d_x},   {"d_h0", &d_h0}, {"d_c0", &d_c0},
-                {"d_weight_ih", &d_weight_ih}, {"d_weight_hh", &d_weight_hh},
-                {"d_bias_ih", &d_bias_ih},     {"d_bias_hh", &d_bias_hh}};
+        return {{"h_n", &h_n},
+                {"c_n", &c_n},
+                {"trace", &trace},
+                {"d_x", &d_x},
+                {"d_h0", &d_h0},
+                {"d_c0", &d_c0},
+                {"d_weight_ih", &d_weight_ih},
+                {"d_weight_hh", &d_weight_hh},
+                {"d_bias_ih", &d_bias_ih},
+                {"d_bias_hh", &d_bias_hh}};
     }
 
     // Each tensor that anything was written to, and complaints about gaps and guards that were.

@@ -29,9 +29,12 @@ Number factor(Number value, int precision) {
 }
 
 template <class Number>
-Number sigmoid(Number a) { return Number(1) / (Number(1) + std::exp(-a)); }
+Number sigmoid(Number a) {
+    return Number(1) / (Number(1) + std::exp(-a));
+}
 
-template <class Number> using Vector = std::vector<Number>;
+template <class Number>
+using Vector = std::vector<Number>;
 
 template <class Number>
 Vector<Number> copied(const float *from, int64_t count) {

@@ -6,9 +6,9 @@
 namespace throughtime_tests {
 
 struct Effort {
-    int64_t count = 200;      // how many shapes at random
-    int64_t battery = 200;    // how many of the battery of odd sizes, 0 for all
-    uint64_t seed = 1;        // of all random choices
+    int64_t count = 200;         // how many shapes at random
+    int64_t battery = 200;       // how many of the battery of odd sizes, 0 for all
+    uint64_t seed = 1;           // of all random choices
     int64_t most_work = 1000000; // multiplications in the forward of one case
 };
 

@@ -28,9 +28,9 @@ struct ProductCase {
         weight = Array<float>(output * input, offset);
         bias_values = Array<float>(output, offset);
         d_y = Array<float>(rows * (output + gap), offset);
-        for (auto [values, columns, stride] : {std::tuple(&x, input, input + gap), std::tuple(&weight, input, input),
-                                               std::tuple(&bias_values, output, output),
-                                               std::tuple(&d_y, output, output + gap)})
+        for (auto [values, columns, stride] :
+             {std::tuple(&x, input, input + gap), std::tuple(&weight, input, input),
+              std::tuple(&bias_values, output, output), std::tuple(&d_y, output, output + gap)})
             for (int64_t i = 0; i < values->count(); ++i)
                 if (i % stride < columns)
                     (*values)[i] = random.uniform(-1.7f, 1.7f);

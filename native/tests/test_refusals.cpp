@@ -70,9 +70,9 @@ struct Job {
 };
 
 void expect(int status, int expected, const std::string &what) {
-    static const char *const names[] = {"OK",           "WRONG_VERSION",      "UNKNOWN_KIND", "UNKNOWN_PRECISION",
-                                        "UNKNOWN_SET",  "SET_NOT_HERE",       "PRECISION_NOT_HERE", "WRONG_SIZE",
-                                        "TOO_LARGE",    "WRONG_LENGTH",       "POINTER_MISSING",    "MISALIGNED"};
+    static const char *const names[] = {"OK",          "WRONG_VERSION", "UNKNOWN_KIND",       "UNKNOWN_PRECISION",
+                                        "UNKNOWN_SET", "SET_NOT_HERE",  "PRECISION_NOT_HERE", "WRONG_SIZE",
+                                        "TOO_LARGE",   "WRONG_LENGTH",  "POINTER_MISSING",    "MISALIGNED"};
     check(status == expected, what + ": status " + std::to_string(status) + " (" + throughtime_message(status) +
                                   ") instead of " + names[expected]);
 }
@@ -145,18 +145,16 @@ void test_pointers() {
     expect_pointer(missing, "product without weight",
                    [](Job &job) { return job.product.weight = nullptr, throughtime_product_forward(&job.product); });
     auto off = [](auto *pointer) { return reinterpret_cast<void *>(reinterpret_cast<uintptr_t>(pointer) + 32); };
-    expect_pointer(misaligned, "forward with scratch off by 32", [&](Job &job) {
-        return job.forward.scratch = off(job.scratch.data()), job.run_forward();
-    });
+    expect_pointer(misaligned, "forward with scratch off by 32",
+                   [&](Job &job) { return job.forward.scratch = off(job.scratch.data()), job.run_forward(); });
     expect_pointer(misaligned, "forward with save off by 32",
                    [&](Job &job) { return job.forward.save = off(job.save.data()), job.run_forward(); });
     expect_pointer(misaligned, "forward with packed off by 32",
                    [&](Job &job) { return job.forward.layer.packed = off(job.packed.data()), job.run_forward(); });
     expect_pointer(misaligned, "pack off by 32",
                    [&](Job &job) { return throughtime_pack(&job.forward.layer, off(job.packed.data())); });
-    expect_pointer(misaligned, "backward with scratch off by 32", [&](Job &job) {
-        return job.backward.scratch = off(job.scratch.data()), job.run_backward();
-    });
+    expect_pointer(misaligned, "backward with scratch off by 32",
+                   [&](Job &job) { return job.backward.scratch = off(job.scratch.data()), job.run_backward(); });
     expect_pointer(misaligned, "backward with save off by 32",
                    [&](Job &job) { return job.backward.save = off(job.save.data()), job.run_backward(); });
 }
@@ -229,8 +227,16 @@ void test_missing_sets(const Effort &) {
 // Sizes near and past what can be counted: refused in every function, or measured at no less than what must be held.
 void test_large_sizes(const Effort &effort) {
     Random random(effort.seed ^ 0x1a29e);
-    const std::vector<int64_t> sizes = {1, 2, 3, 17, int64_t(1) << 20, (int64_t(1) << 31) - 1, (int64_t(1) << 31) + 1,
-                                        (int64_t(1) << 40) + 3, int64_t(1) << 61, INT64_MAX};
+    const std::vector<int64_t> sizes = {1,
+                                        2,
+                                        3,
+                                        17,
+                                        int64_t(1) << 20,
+                                        (int64_t(1) << 31) - 1,
+                                        (int64_t(1) << 31) + 1,
+                                        (int64_t(1) << 40) + 3,
+                                        int64_t(1) << 61,
+                                        INT64_MAX};
     const long double most = 9223372036854775807.0L;
     for (int64_t i = 0; i < 2000 + effort.count; ++i) {
         throughtime_layer layer = Job().forward.layer;
@@ -271,9 +277,9 @@ void test_large_sizes(const Effort &effort) {
         job.product.rows = layer.time;
         job.product.input = layer.input;
         job.product.output = layer.hidden;
-        const long double largest = 4.0L * std::max({(long double)layer.time * layer.input,
-                                                    (long double)layer.time * layer.hidden,
-                                                    (long double)layer.input * layer.hidden});
+        const long double largest =
+            4.0L * std::max({(long double)layer.time * layer.input, (long double)layer.time * layer.hidden,
+                             (long double)layer.input * layer.hidden});
         const int of_product = throughtime_measure_product(&job.product, &measured);
         check(of_product == THROUGHTIME_TOO_LARGE || (of_product == THROUGHTIME_OK && largest <= most),
               "product " + what + ": status " + std::to_string(of_product));

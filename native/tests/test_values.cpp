@@ -25,7 +25,8 @@ void check_value(const LayerCase &of, int set, float value, Random &random) {
     manner.threads = 2;
     const Results plain = run_scalar<float>(inputs, of.precision), results = run_library(inputs, manner);
     const double tolerance = of.precision == THROUGHTIME_BFLOAT16 ? 0.1 : 1e-4;
-    // The gradient of relu jumps at its kink, which one of many numbers may meet: there only its finiteness is compared.
+    // The gradient of relu jumps at its kink, which one of many numbers may meet: there only its finiteness is
+    // compared.
     const double of_gradients = of.kind == THROUGHTIME_RNN_RELU ? 1e30 : tolerance;
     for (const auto &[name, values] : plain.tensors) {
         const std::vector<float> *own = results.find(name);
