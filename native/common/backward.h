@@ -2,8 +2,8 @@
 // product with W_hh, then the gradients of weights, biases and x, as large products over all the chunk's rows.
 //
 // Beyond what forward.h asks of a cell:
-//   kParts        how many gradients of sums it has; part g belongs to gate g. Where the last gate is split, its part is
-//                 the gradient of its sum over x, and part kGates that of its sum over h
+//   kParts        how many gradients of sums it has; part g belongs to gate g. Where the last gate is split, its part
+//                 is the gradient of its sum over x, and part kGates that of its sum over h
 //   kReadsOutput  whether it needs h after the step
 //   backward(saved, before, after, dh, dmemory, parts)
 //                 dh comes as the gradient of h_t, and leaves as what of it reaches h_{t−1} beside the product;
