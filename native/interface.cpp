@@ -140,11 +140,11 @@ int check_layer(const throughtime_layer &layer, const Kernel *&kernel) {
     return THROUGHTIME_OK;
 }
 
-int measure_layer(const throughtime_layer &layer, const Kernel *&kernel, throughtime_sizes &sizes) {
+int measure_layer(const throughtime_layer &layer, int threads, const Kernel *&kernel, throughtime_sizes &sizes) {
     if (const int status = check_layer(layer, kernel))
         return status;
     throughtime_layer bounded = layer;
-    bounded.threads = limited(layer.threads);
+    bounded.threads = limited(threads);
     const int64_t courses = courses_bytes(layer);
     if (!kernel->measure(bounded, sizes) ||
         __builtin_add_overflow(sizes.forward_scratch, courses, &sizes.forward_scratch) ||
@@ -184,7 +184,8 @@ bool sort_sequences(const throughtime_layer &layer, int64_t *memory, Sequences &
 template <class Call>
 int prepare(const Call &call, double operations, const Kernel *&kernel, Sequences &sequences, void *&scratch) {
     const throughtime_layer &layer = call.layer;
-    if (const int status = check_layer(layer, kernel))
+    throughtime_sizes sizes; // of one thread: whether it is too large does not depend on the others
+    if (const int status = measure_layer(layer, 1, kernel, sizes))
         return status;
     const bool empty = layer.time == 0 || layer.batch == 0;
     if (call.scratch == nullptr || (!empty && (call.x == nullptr || call.output == nullptr)))
@@ -213,7 +214,8 @@ int forward(const throughtime_forward_call &call) {
     return THROUGHTIME_OK;
 }
 
-int check_product(const throughtime_product &product, const ProductKernel *&kernel) {
+int measure_product(const throughtime_product &product, int threads, const ProductKernel *&kernel,
+                    throughtime_sizes &sizes) {
     const KernelSet *kernels;
     if (const int status = find(product, kernels))
         return status;
@@ -224,11 +226,14 @@ int check_product(const throughtime_product &product, const ProductKernel *&kern
         !fits(product.output, product.input, 1))
         return THROUGHTIME_TOO_LARGE;
     kernel = &kernels->product->in[product.precision];
-    return THROUGHTIME_OK;
+    throughtime_product bounded = product;
+    bounded.threads = limited(threads);
+    return kernel->measure(bounded, sizes) ? THROUGHTIME_OK : THROUGHTIME_TOO_LARGE;
 }
 
 int prepare(const throughtime_product &product, bool backward, const ProductKernel *&kernel, int &threads) {
-    if (const int status = check_product(product, kernel))
+    throughtime_sizes sizes;
+    if (const int status = measure_product(product, 1, kernel, sizes))
         return status;
     const bool missing =
         backward ? product.d_y == nullptr || product.x == nullptr : product.x == nullptr || product.y == nullptr;
@@ -283,25 +288,22 @@ int throughtime_measure(const throughtime_layer *layer, throughtime_sizes *sizes
     const Kernel *kernel;
     if (layer == nullptr || sizes == nullptr)
         return THROUGHTIME_POINTER_MISSING;
-    return measure_layer(*layer, kernel, *sizes);
+    return measure_layer(*layer, layer->threads, kernel, *sizes);
 }
 
 int throughtime_measure_product(const throughtime_product *product, throughtime_sizes *sizes) {
     const ProductKernel *kernel;
     if (product == nullptr || sizes == nullptr)
         return THROUGHTIME_POINTER_MISSING;
-    if (const int status = check_product(*product, kernel))
-        return status;
-    throughtime_product bounded = *product;
-    bounded.threads = limited(product->threads);
-    return kernel->measure(bounded, *sizes) ? THROUGHTIME_OK : THROUGHTIME_TOO_LARGE;
+    return measure_product(*product, product->threads, kernel, *sizes);
 }
 
 int throughtime_pack(const throughtime_layer *layer, void *packed) {
     const Kernel *kernel;
     if (layer == nullptr || packed == nullptr || layer->weight_ih == nullptr || layer->weight_hh == nullptr)
         return THROUGHTIME_POINTER_MISSING;
-    if (const int status = check_layer(*layer, kernel))
+    throughtime_sizes sizes;
+    if (const int status = measure_layer(*layer, 1, kernel, sizes))
         return status;
     if (!aligned(packed))
         return THROUGHTIME_MISALIGNED;
@@ -338,7 +340,8 @@ int throughtime_trace(const throughtime_layer *layer, const void *save, float *t
     const Kernel *kernel;
     if (layer == nullptr || ((save == nullptr || trace == nullptr) && layer->time > 0 && layer->batch > 0))
         return THROUGHTIME_POINTER_MISSING;
-    if (const int status = check_layer(*layer, kernel))
+    throughtime_sizes sizes;
+    if (const int status = measure_layer(*layer, 1, kernel, sizes))
         return status;
     if (!aligned(save))
         return THROUGHTIME_MISALIGNED;
