@@ -111,8 +111,9 @@ def cell(group: list[Timing], peer: str, run: Run) -> str:
     timing = next((timing for timing in group if timing.peer == peer), None)
     if timing is None:
         return "–"
-    share = run.share(timing)
-    return f"{in_time(timing.median)}<br>{timing.gflops:.3g} GFLOP/s{'' if share is None else f', {share:.0%}'}"
+    share, relative = run.share(timing), ratio(timing, group)["relative_to_ours"]
+    beside = "" if relative is None or peer == OURS else f", **{relative:.3g} ×**"
+    return f"{in_time(timing.median)}{beside}<br>{timing.gflops:.3g} GFLOP/s{'' if share is None else f', {share:.0%}'}"
 
 
 if __name__ == "__main__":
