@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 from .._errors import ConfigurationError, ShapeError, UnsupportedError
 from .._state import map_state
 from .._types import State
-from ..ops import Call, Choice, PackedLayers, check_backend, choose, fused, native, scan
+from ..ops import Call, Choice, check_backend, choose, fused, native, scan
 from ._checks import check_features, check_lengths, check_resets, check_state
 from ._initialise import initialise_as_asked, initialise_extras
 from ._layout import Layout
@@ -119,7 +119,7 @@ class Stack(nn.RNNBase):
         if like.dtype != torch.float32 or self._choice(like, training=False).backend != "native":
             return LayerStepper(self, batch_size)
         weights = [self._kernel_weights(self._group(suffix)) for suffix in self._suffixes()]
-        return PackedStepper(PackedLayers(self.recurrence.kind, weights, batch_size))
+        return PackedStepper(self.recurrence.kind, weights, batch_size)
 
     def forward(
         self,

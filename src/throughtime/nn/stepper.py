@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from .._errors import ShapeError
 from .._state import map_state
 from .._types import State
 from ..ops import PackedLayers
+from ._step import without_masks
 
 if TYPE_CHECKING:
     from ._stack import Stack
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 class Stepper(ABC):
     """What `layer.stepper()` gives: the layer as it is in evaluation, and the state that it is in.
 
-    Nothing is differentiated. With the native kernels the weights are packed once, so that later changes of the layer
-    are not seen, and a step allocates nothing.
+    Nothing is differentiated. Of a float32 layer that the native kernels can run, the weights are packed once, so that
+    later changes of the layer are not seen, and a step allocates nothing. Any other layer is called step by step.
 
     Example:
         >>> from throughtime.nn import GRU
@@ -37,13 +39,15 @@ class Stepper(ABC):
     def step(self, x: Tensor) -> Tensor:
         """Feed x [batch, input]; the output [batch, hidden], which the next step may overwrite: `.clone()` to keep it.
 
+        To be kept is also what a later `backward` reads, as in `loss += head(stepper.step(x).clone())`.
+
         Raises:
             ShapeError: for another shape.
         """
 
     @abstractmethod
     def run(self, x: Tensor) -> Tensor:
-        """Feed x [time, batch, input]; the outputs [time, batch, hidden].
+        """Feed x [time, batch, input], time first even if the layer is not; the outputs [time, batch, hidden].
 
         Raises:
             ShapeError: for another shape.
@@ -52,7 +56,11 @@ class Stepper(ABC):
     @property
     @abstractmethod
     def state(self) -> State:
-        """A copy of the state, as the layer's `hx`; assigning sets it, and `None` is zeros."""
+        """A copy of the state, as the layer's `hx`; assigning sets it, and `None` is zeros, whole or in a pair (h, C).
+
+        Raises:
+            ShapeError: where a state of other shapes is assigned.
+        """
 
     @state.setter
     @abstractmethod
@@ -63,33 +71,16 @@ class Stepper(ABC):
         self.state = None
 
 
-class PackedStepper(Stepper):
+class PackedStepper(PackedLayers, Stepper):
     """By the native kernels."""
 
-    def __init__(self, layers: PackedLayers) -> None:
-        self._layers = layers
-        self.step = layers.step  # no call in between: a step takes less time than two of Python's calls
-        self.run = layers.run
-
-    def step(self, x: Tensor) -> Tensor:  # noqa: D102 - as the base class says
-        return self._layers.step(x)
-
-    def run(self, x: Tensor) -> Tensor:  # noqa: D102
-        return self._layers.run(x)
-
     @property
-    def state(self) -> State:  # noqa: D102
-        h, c = self._layers.h, self._layers.c
-        return h.clone() if c is None else (h.clone(), c.clone())
+    def state(self) -> State:  # noqa: D102 - as the base class says
+        return self.h.clone() if self.c is None else (self.h.clone(), self.c.clone())
 
     @state.setter
     def state(self, state: State) -> None:
-        h, c = self._layers.h, self._layers.c
-        parts = (h,) if c is None else (h, c)
-        given = state if isinstance(state, (tuple, list)) else (state,) * len(parts)
-        _check_shapes(given, parts)
-        for part, value in zip(parts, given, strict=True):
-            part.zero_() if value is None else part.copy_(value.detach())
+        _fill((self.h,) if self.c is None else (self.h, self.c), state)
 
 
 class LayerStepper(Stepper):
@@ -101,20 +92,21 @@ class LayerStepper(Stepper):
 
     def step(self, x: Tensor) -> Tensor:  # noqa: D102
         if x.shape != (self._batch_size, self._layer.input_size):
-            raise ShapeError(f"step got {list(x.shape)}, expected {[self._batch_size, self._layer.input_size]}")
+            expected = [self._batch_size, self._layer.input_size]
+            raise ShapeError(f"step got {list(x.shape)}, expected {expected}, [batch, input]")
         return self.run(x.unsqueeze(0))[0]
 
     def run(self, x: Tensor) -> Tensor:  # noqa: D102
         if x.dim() != 3 or x.shape[1:] != (self._batch_size, self._layer.input_size):
             expected = f"[time, {self._batch_size}, {self._layer.input_size}]"
             raise ShapeError(f"run got {list(x.shape)}, expected {expected}")
-        training = self._layer.training
+        training, batch_first = self._layer.training, self._layer.batch_first
         try:
             with torch.no_grad():
-                output, self._state = self._layer.eval()(x, self._state)
+                output, self._state = self._layer.eval()(x.transpose(0, 1) if batch_first else x, self._state)
         finally:
             self._layer.train(training)
-        return output
+        return output.transpose(0, 1) if batch_first else output
 
     @property
     def state(self) -> State:  # noqa: D102
@@ -123,13 +115,21 @@ class LayerStepper(Stepper):
     @state.setter
     def state(self, state: State) -> None:
         zeros = self._layer.initial_state(self._batch_size)
-        if state is not None:
-            _check_shapes(*(part if isinstance(part, (tuple, list)) else (part,) for part in (state, zeros)))
-        self._state = zeros if state is None else map_state(lambda part: part.detach().clone(), state)
+        _fill(zeros if isinstance(zeros, tuple) else (zeros,), state)
+        self._state = zeros
 
 
-def _check_shapes(given: Any, wanted: Any) -> None:
-    found = [None if part is None else list(part.shape) for part in given]
-    expected = [list(part.shape) for part in wanted]
+def _fill(parts: Sequence[Tensor], state: State) -> None:
+    """Copy `state` into `parts`: h, and C of an LSTM; zeros where it is `None`.
+
+    Raises:
+        ShapeError: for a state of other shapes; then nothing is changed.
+    """
+    plain = without_masks(state)
+    given = (None,) * len(parts) if plain is None else plain if isinstance(plain, (tuple, list)) else (plain,)
+    found = [None if value is None else list(value.shape) for value in given]
+    expected = [list(part.shape) for part in parts]
     if len(found) != len(expected) or any(a is not None and a != b for a, b in zip(found, expected, strict=True)):
         raise ShapeError(f"the state has shapes {found}, expected {expected}")
+    for part, value in zip(parts, given, strict=True):
+        part.zero_() if value is None else part.copy_(value.detach())

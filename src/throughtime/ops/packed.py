@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 from .._errors import ShapeError
 from ._kernels import Marks, Operands, Setting, check, leading, measure, require_library
@@ -27,6 +31,8 @@ class PackedLayers:
     Attributes:
         h: the state [layers, batch, hidden], which each call changes in place; so is `c`, the memories of an LSTM.
 
+    A step takes as many threads as torch had when this was made, and one in a process forked since.
+
     Raises:
         UnsupportedError: where there are no kernels.
 
@@ -39,23 +45,18 @@ class PackedLayers:
 
     def __init__(self, kind: str, weights: Sequence[Weights], batch_size: int = 1) -> None:
         self._setting = Setting(kind)
-        self._batch_size = batch_size
-        hidden = weights[0][1].shape[1]
-        self.h = torch.zeros(len(weights), batch_size, hidden)
-        self.c = torch.zeros_like(self.h) if kind == "lstm" else None
-        self._input_size = weights[0][0].shape[1]
-        self._packed = [self._pack(own) for own in weights]
-        self._shape = torch.Size((batch_size, self._input_size))
-        self._outputs = torch.empty_like(self.h)
-        self._scratch: list[Tensor] = []
-        self._calls = (ForwardCall * len(weights))()
-        first = torch.empty(1, batch_size, self._input_size)
-        for index in range(len(weights)):
-            x = first if index == 0 else self._outputs[index - 1].unsqueeze(0)
-            self._calls[index], scratch = self._call(index, x, self._outputs[index].unsqueeze(0), threads())
-            self._scratch.append(scratch)
-        self._forward = require_library().functions.throughtime_forward
-        self._address, self._output = address(self._calls), self._outputs[-1]
+        input_size, hidden_size = weights[0][0].shape[1], weights[0][1].shape[1]
+        with torch.inference_mode(False):  # what is made here is changed outside of inference too
+            self.h = _empty(len(weights), batch_size, hidden_size).zero_()
+            self.c = torch.zeros_like(self.h) if kind == "lstm" else None
+            self._packed = [self._pack(own) for own in weights]
+            self._shape = torch.Size((batch_size, input_size))
+            self._outputs = _empty(len(weights), 1, batch_size, hidden_size)
+            self._output = self._outputs[-1, 0]
+        self._calls, self._scratch = self._arranged(_empty(1, batch_size, input_size), list(self._outputs))
+        self._forward, self._address = require_library().functions.throughtime_forward, address(self._calls)
+        self._changed = tuple(part for part in (self._output, self.h, self.c) if part is not None)
+        _LIVING.add(self)
 
     def step(self, x: Tensor) -> Tensor:
         """One step, with nothing allocated.
@@ -64,7 +65,8 @@ class PackedLayers:
             x: [batch, input].
 
         Returns:
-            The last layer's output [batch, hidden]: a view of the memory that the next step writes to.
+            The last layer's output [batch, hidden]: a view of the memory that the next step writes to. `.clone()` it
+            where it must outlive that, as what a gradient is computed from: `backward` refuses one that has changed.
 
         Raises:
             ShapeError: for another shape.
@@ -73,6 +75,7 @@ class PackedLayers:
             x = self._accepted(x)
         self._calls[0].x = x.data_ptr()
         status = self._forward(self._address, len(self._calls))
+        increment_version(self._changed)  # autograd knows nothing of what the kernels write
         if status:
             require_library().check(status, self._calls[0])
         return self._output
@@ -81,7 +84,7 @@ class PackedLayers:
         """Many steps at once.
 
         Args:
-            x: [time, batch, input], float32, any strides.
+            x: [time, batch, input], any strides; taken in float32.
 
         Returns:
             [time, batch, hidden].
@@ -92,43 +95,70 @@ class PackedLayers:
         if x.dim() != 3 or x.shape[1:] != self._shape:
             raise ShapeError(f"run got {list(x.shape)}, expected [time, {self._shape[0]}, {self._shape[1]}]")
         x = x.detach().to("cpu", torch.float32)
-        for index in range(len(self._packed)):
-            output = x.new_empty(len(x), *self.h.shape[1:])
-            call, scratch = self._call(index, x, output, threads())
-            require_library().forward(call)
-            del scratch  # in use until here
-            x = output
-        return x
+        outputs = [_empty(len(x), *self.h.shape[1:]) for _ in self._packed[:2]]  # a layer reads one, writes the other
+        calls, scratch = self._arranged(x, [outputs[index % 2] for index in range(len(self._packed))])
+        # All layers in one call, so that an interruption finds them at the same step.
+        status = self._forward(address(calls), len(calls))
+        increment_version(self._changed)
+        require_library().check(status, calls[0])
+        del scratch  # in use until here
+        return outputs[(len(self._packed) - 1) % 2]
 
     def _accepted(self, x: Tensor) -> Tensor:
         if x.shape != self._shape:
             raise ShapeError(f"step got {list(x.shape)}, expected {list(self._shape)}, [batch, input]")
-        self._converted = x.detach().to("cpu", torch.float32).contiguous()  # kept while the call reads it
-        return self._converted
+        return x.detach().to("cpu", torch.float32).contiguous()
 
     def _pack(self, weights: Weights) -> Tensor:
         weight_ih, weight_hh = weights[0].detach().contiguous(), weights[1].detach().contiguous()
         own = (weight_ih, weight_hh, *(None if bias is None else bias.detach().contiguous() for bias in weights[2:]))
-        operands = Operands(torch.empty(0, 1, weight_ih.shape[1]), None, None, *own)
+        operands = Operands(_empty(0, 1, weight_ih.shape[1]), None, None, *own)
         check(self._setting, operands, Marks())
         addresses = (None if part is None else part.data_ptr() for part in own)
         layer = Layer(*leading(self._setting, 1), *operands.x.shape, operands.weight_hh.shape[1], *addresses)
         found = require_library().measure(layer)
-        packed = torch.empty(found.packed, dtype=torch.uint8)
+        packed = torch.empty(found.packed, dtype=torch.uint8, device="cpu")
         require_library().pack(layer, packed.data_ptr())
         return packed
 
-    def _call(self, index: int, x: Tensor, output: Tensor, count: int) -> tuple[ForwardCall, Tensor]:
-        """A call of one layer, and the scratch that must live as long as it is used."""
-        time, batch, features = x.shape
+    def _arranged(self, x: Tensor, outputs: Sequence[Tensor]) -> tuple[Any, Tensor]:
+        """The calls of all layers, and the scratch that must live as long as they are made: one after the other."""
+        count = threads()
+        sizes = [(*inputs.shape, self.h.shape[2]) for inputs in (x, *outputs[:-1])]
+        scratch = POOL.take(max(measure(self._setting, *size, count).forward_scratch for size in sizes))
+        calls = (ForwardCall * len(outputs))()
+        for index, (inputs, output) in enumerate(zip((x, *outputs[:-1]), outputs, strict=True)):
+            calls[index] = self._call(index, inputs, output, count)
+            calls[index].scratch = scratch.data_ptr()
+        return calls, scratch
+
+    def _call(self, index: int, x: Tensor, output: Tensor, count: int) -> ForwardCall:
         hidden = self.h.shape[2]
-        needs = measure(self._setting, time, batch, features, hidden, count)
-        scratch = POOL.take(needs.forward_scratch)
         h, c = self.h[index].data_ptr(), None if self.c is None else self.c[index].data_ptr()
-        call = ForwardCall(*leading(self._setting, count), time, batch, features, hidden)
+        call = ForwardCall(*leading(self._setting, count), *x.shape, hidden)
         call.packed = self._packed[index].data_ptr()
         call.x, call.x_time, call.x_batch, call.x_feature = x.data_ptr(), *x.stride()
         call.h0, call.c0, call.h0_batch, call.c0_batch = h, c, hidden, hidden
         call.output, call.output_time, call.output_batch = output.data_ptr(), *output.stride()[:2]
-        call.h_n, call.c_n, call.scratch = h, c, scratch.data_ptr()
-        return call, scratch
+        call.h_n, call.c_n = h, c
+        return call
+
+    def _run_alone(self) -> None:
+        for call in self._calls:
+            call.threads = 1
+
+
+def _empty(*shape: int) -> Tensor:
+    """As the kernels take it, whatever torch's defaults are."""
+    return torch.empty(shape, dtype=torch.float32, device="cpu")
+
+
+def _note_fork() -> None:
+    for layers in _LIVING:
+        layers._run_alone()
+
+
+_LIVING: WeakSet[PackedLayers] = WeakSet()
+"""Those made here, which must not wait in a child process for threads that it does not have."""
+
+os.register_at_fork(after_in_child=_note_fork)
