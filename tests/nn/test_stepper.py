@@ -8,7 +8,7 @@ import torch
 from throughtime import GRU, LSTM, RNN
 from throughtime._errors import ShapeError, UnsupportedError
 from throughtime._state import leaves
-from throughtime.nn.stepper import LayerStepper
+from throughtime.nn.stepper import LayerStepper, PackedStepper
 from throughtime.ops._library import why_missing
 
 LAYERS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
@@ -20,16 +20,17 @@ def make(kind, backend="auto", **options):
 
 
 @pytest.mark.parametrize("backend", ["auto", "reference"])
+@pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("kind", LAYERS)
-def test_steps_and_runs_equal_the_whole(kind, backend):
-    layer = make(kind, backend)
+def test_steps_and_runs_equal_the_whole(kind, batch_first, backend):
+    layer = make(kind, backend, batch_first=batch_first)
     x = torch.randn(9, 2, 3)
     stepper = layer.stepper(batch_size=2)
     stepped = [stepper.step(row).clone() for row in x[:4]]
     found = torch.cat([torch.stack(stepped), stepper.run(x[4:].transpose(0, 1).contiguous().transpose(0, 1))])
     assert layer.training, "the layer is left as it was"
-    wanted, state = layer.eval()(x)
-    torch.testing.assert_close(found, wanted)
+    wanted, state = layer.eval()(x.transpose(0, 1) if batch_first else x)
+    torch.testing.assert_close(found, wanted.transpose(0, 1) if batch_first else wanted)
     for (_, part), (_, other) in zip(leaves(stepper.state), leaves(state), strict=True):
         torch.testing.assert_close(part, other)
 
@@ -50,6 +51,65 @@ def test_the_state_is_taken_given_and_begun_anew(kind, backend):
     torch.testing.assert_close(stepper.run(x), first, rtol=0, atol=0)
     with pytest.raises(ShapeError, match=r"the state has shapes .* expected"):
         stepper.state = torch.zeros(1, 1, 1)
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+def test_a_state_may_be_given_in_part_and_with_masks_but_not_in_other_parts(backend):
+    layer = make("lstm", backend)
+    stepper, x = layer.stepper(), torch.randn(5, 1, 3)
+    h, c = torch.randn(2, 2, 1, 17)
+    zeros = torch.zeros_like(h)
+    layer.eval()
+    for given, meant in (((None, c), (zeros, c)), ([h, None], (h, zeros)), ((h.double(), c), (h, c))):
+        stepper.state = given
+        torch.testing.assert_close(stepper.run(x), layer(x, meant)[0])
+    stepper.state = {"state": (h, c), "input_mask": None, "recurrent_mask": None}
+    torch.testing.assert_close(stepper.run(x), layer(x, (h, c))[0])
+    before = stepper.state
+    for wrong in (h, (h,), (h, c, c), (h, c[:1])):
+        with pytest.raises(ShapeError, match=r"the state has shapes .* expected"):
+            stepper.state = wrong
+    torch.testing.assert_close(stepper.state, before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+def test_made_in_inference_and_used_outside_of_it(backend):
+    layer, x = make("lstm", backend), torch.randn(5, 1, 3)
+    wanted = layer.stepper().run(x)
+    with torch.inference_mode():
+        stepper = layer.stepper()
+        stepper.run(x)
+    stepper.reset()
+    torch.testing.assert_close(torch.stack([stepper.step(row).clone() for row in x]), wanted)
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+def test_under_another_default_dtype(backend):
+    layer, x = make("gru", backend), torch.randn(5, 1, 3)
+    wanted = layer.stepper().run(x)
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = layer.stepper().run(x)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_gradient_that_reads_outputs_is_right_or_refused(kept, backend):
+    stepper, head, x = make("gru", backend).stepper(), torch.nn.Linear(17, 1), torch.randn(4, 1, 3)
+    loss = torch.zeros(())
+    for row in x:
+        output = stepper.step(row)
+        loss = loss + head(output.clone() if kept else output).sum()
+    if isinstance(stepper, PackedStepper) and not kept:
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            loss.backward()
+        return
+    loss.backward()
+    stepper.reset()
+    torch.testing.assert_close(head.weight.grad, stepper.run(x).sum(0))
 
 
 @pytest.mark.parametrize("backend", ["auto", "reference"])

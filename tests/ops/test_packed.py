@@ -142,9 +142,11 @@ def test_after_a_fork_the_child_goes_on_by_itself(stack):
 
 def test_a_backward_through_memory_that_has_changed_is_refused(stack):
     mine, x = PackedLayers("lstm", stack("lstm", 5)), torch.randn(4, 1, 3)
+    assert mine.c is not None
     factor = torch.ones(5, requires_grad=True)
     cases = [(lambda: mine.step(x[0]), lambda: mine.step(x[1]))]
-    cases += [(read, feed) for read in (lambda: mine.h, lambda: mine.c) for feed in (cases[0][1], lambda: mine.run(x))]
+    states, feeds = (mine.h, mine.c), (cases[0][1], lambda: mine.run(x))
+    cases += [(lambda state=state: state, feed) for state in states for feed in feeds]
     for read, feed in cases:
         loss = (read() * factor).sum()
         feed()
@@ -173,7 +175,7 @@ def test_made_in_inference_and_used_outside_of_it(stack):
         mine = PackedLayers("lstm", stack("lstm", 17))
         mine.step(torch.zeros(1, 3))
     mine.h.zero_()
-    assert not any(part.is_inference() for part in (mine.step(torch.zeros(1, 3)), mine.h, mine.c))
+    assert not any(part.is_inference() for part in (mine.step(torch.zeros(1, 3)), *mine._changed))
 
 
 def test_python_and_so_an_interruption_comes_before_or_after_all_layers(stack, monkeypatch):
