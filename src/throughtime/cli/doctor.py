@@ -1,4 +1,4 @@
-"""`throughtime doctor`: what this machine has, and which path each cell takes on it."""
+"""`throughtime doctor`: what this machine has, and which path a layer takes on it."""
 
 from __future__ import annotations
 
@@ -29,16 +29,25 @@ _PACKAGES = (
 )
 _CALLS = {
     "whole batches": Call(""),
-    "ragged batches (lengths)": Call("", lengths=True),
-    "resets in mid-sequence": Call("", resets=True),
-    "in bfloat16, and under autocast": Call("", dtype=torch.bfloat16),
-    "in float64": Call("", dtype=torch.float64),
-    "options such as zoneout": Call("", options=("zoneout",)),
+    "ragged (lengths)": Call("", lengths=True),
+    "resets": Call("", resets=True),
+    "bfloat16, autocast": Call("", dtype=torch.bfloat16),
+    "float64": Call("", dtype=torch.float64),
+    "on CUDA": Call("", device="cuda"),
+    "on CUDA, resets": Call("", device="cuda", resets=True),
+    "weight_drop": Call(""),
+    "variational_dropout, in training": Call("", options=("variational_dropout",)),
+    "zoneout": Call("", options=("zoneout",)),
+    "layer_norm": Call("", options=("layer_norm",)),
+    "reset_after=False": Call("gru", options=("reset_after=False",)),
+    "peephole": Call("lstm", options=("peephole",)),
+    "projection (proj_size)": Call("lstm", projected=True),
 }
+"""What a layer may be asked for; of every kind, unless one is named."""
 
 
 def doctor(json: options.Json = False) -> None:
-    """Print versions, threads, devices, the native kernels, and which backend each cell takes and why.
+    """Print versions, threads, devices, the native kernels, and which backend computes which call and why.
 
     Examples:
 
@@ -52,22 +61,33 @@ def doctor(json: options.Json = False) -> None:
         return
     table = Table(title="this machine", show_header=False)
     for name, value in {**content["versions"], **content["machine"]}.items():
-        table.add_row(name, str(value))
+        table.add_row(name, ", ".join(value) if isinstance(value, list) else str(value))
     out.print(table)
     for name, value in content["kernels"].items():
         say(f"{name}: {value}")
-    paths = Table(title="which path a cell takes on the CPU")
-    for heading in ("cell", "call", "backend", "why"):
+    paths = Table(title="which path a layer takes")
+    for heading in ("call", "cells", "backend", "why"):
         paths.add_column(heading)
-    for row in content["backends"]:
-        paths.add_row(row["cell"], row["call"], row["backend"], row["reason"])
+    for row in _joined(content["backends"]):
+        paths.add_row(*row)
     out.print(paths)
+
+
+def _joined(rows: list[dict[str, str]]) -> list[tuple[str, str, str, str]]:
+    """Call, cells, backend and reason, the cells that agree in one row."""
+    cells: dict[tuple[str, str, str], list[str]] = {}
+    for row in rows:
+        cells.setdefault((row["call"], row["backend"], row["reason"]), []).append(row["cell"])
+    return [
+        (call, "all" if len(names) == len(KINDS) else ", ".join(names), backend, reason)
+        for (call, backend, reason), names in cells.items()
+    ]
 
 
 def _findings() -> dict[str, Any]:
     rows = []
-    for kind in KINDS:
-        for name, call in _CALLS.items():
+    for name, call in _CALLS.items():
+        for kind in (call.kind,) if call.kind else KINDS:
             choice = choose(replace(call, kind=kind))
             rows.append({"cell": kind, "call": name, "backend": choice.backend, "reason": choice.reason})
     cuda = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
