@@ -10,6 +10,7 @@ from .backend import check_backend as check_backend
 from .backend import choose as choose
 from .fused import fused as fused
 from .linear import linear as linear
+from .memory import release_memory as release_memory
 from .packed import PackedLayers as PackedLayers
 from .reference import Step as Step
 from .reference import gru_step as gru_step
