@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from throughtime._errors import ShapeError, ThroughtimeError, UnsupportedError
+from throughtime._errors import ConfigurationError, ShapeError, ThroughtimeError, UnsupportedError
 from throughtime.ops import KINDS, _kernels, native, reference
 from throughtime.ops._kernels import Marks, Operands, Setting
 from throughtime.ops._pool import POOL
@@ -90,6 +90,47 @@ def test_any_strides(kind, draw):
     state = (h, h) if kind == "lstm" else h
     close = native.recurrence(kind, x.contiguous(), state, *problem.weights)[0]
     assert torch.equal(native.recurrence(kind, x, state, *problem.weights)[0], close)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_that_stand_for_their_negatives(kind, draw):
+    """As torch notes of the imaginary part of a conjugate, instead of writing it anew."""
+    problem = draw(kind)
+    whole = problem.everything(native.recurrence)
+
+    def noted(tensor):
+        imaginary = torch.complex(torch.zeros_like(tensor), -tensor).conj().imag
+        assert imaginary.is_neg()
+        return imaginary
+
+    def run(kind, x, state, *weights):
+        state = tuple(map(noted, state)) if kind == "lstm" else noted(state)
+        return native.recurrence(kind, noted(x), state, *map(noted, weights))
+
+    problem.cotangents = tuple(map(noted, problem.cotangents))
+    assert all(map(torch.equal, problem.everything(run), whole))
+    lengths = torch.tensor([7, 1, 3, 5])
+    wanted = native.recurrence(kind, problem.x, None, *problem.weights, lengths=lengths)[0]
+    found = native.recurrence(kind, problem.x, None, *problem.weights, lengths=torch._neg_view(-lengths))[0]
+    assert torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("default", [{"dtype": torch.float64}, {"device": "meta"}], ids=str)
+@pytest.mark.parametrize("size", [(7, 4, 3, 5), (40, 50, 3, 40)], ids=str)  # within torch's allocator, and the pool
+def test_torchs_defaults_change_nothing(size, default, draw):
+    problem = draw("gru", *size)
+    wanted = problem.everything(native.recurrence)
+    gates = native.trace("gru", problem.x, *problem.variables[1:])
+    dtype = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(default.get("dtype", dtype))
+        with torch.device(default.get("device", "cpu")):
+            found = problem.everything(native.recurrence)
+            again = native.trace("gru", problem.x, *problem.variables[1:])
+    finally:
+        torch.set_default_dtype(dtype)
+    assert all(map(torch.equal, found, wanted))
+    assert all(torch.equal(again[name], gate) for name, gate in gates.items())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -177,10 +218,10 @@ def test_only_the_gradients_needed_are_computed(draw, monkeypatch):
     output, _ = native.recurrence("lstm", x, (h, c), *weights[:2], bias, weights[3])
     output.sum().backward()
     assert tuple(map(bool, asked[0])) == (False, False, False, False, False, True, False)
-    whole = problem.everything(native.recurrence)
     problem.cotangents = (torch.ones_like(output), torch.zeros_like(h), torch.zeros_like(c))
-    torch.testing.assert_close(bias.grad, problem.everything(native.recurrence)[3 + 5])
-    assert whole[0].shape == output.shape
+    whole = problem.everything(native.recurrence)
+    assert torch.equal(output, whole[0])
+    assert torch.equal(bias.grad, whole[3 + 5])
 
 
 def test_inference_saves_nothing(draw, monkeypatch):
@@ -258,9 +299,38 @@ def test_what_the_kernels_lack_is_refused_in_words(draw):
         _kernels.run_forward(Setting("gru"), operands, Marks(None, torch.zeros(7, 4)), keep=False)
     with pytest.raises(ShapeError, match=r"lengths \[7\] on cpu, expected \[4\] on the CPU"):
         _kernels.run_forward(Setting("gru"), operands, Marks(torch.ones(7, dtype=torch.int32)), keep=False)
+    for number in (torch.float32, torch.bool):
+        with pytest.raises(ShapeError, match=rf"lengths of {number}, expected integers: lengths.long\(\)"):
+            _kernels.run_forward(Setting("gru"), operands, Marks(torch.ones(4, dtype=number)), keep=False)
     for wrong in (8, -1):
         with pytest.raises(ShapeError, match=r"gru over \[time, batch, input\] = \[7, 4, 3\], hidden = 5: .*length"):
             native.recurrence("gru", x, h, *weights, lengths=torch.tensor([1, wrong, 2, 3]))
+
+
+@pytest.mark.parametrize("run", [native.recurrence, native.trace])
+def test_contradictions_are_refused_in_words(run, draw):
+    gru, lstm, rnn = draw("gru"), draw("lstm"), draw("rnn_tanh")
+    h, c = lstm.state
+    with pytest.raises(ShapeError, match=r"^lstm got h alone as its state, expected the pair \(h, C\)$"):
+        run("lstm", lstm.x, h, *lstm.weights)
+    with pytest.raises(ShapeError, match=r"^lstm got C alone as its state, expected the pair \(h, C\)$"):
+        run("lstm", lstm.x, (None, c), *lstm.weights)
+    for problem in (gru, rnn):
+        with pytest.raises(ShapeError, match=rf"^{problem.kind} got a pair as its state, expected h alone$"):
+            run(problem.kind, problem.x, (h, c), *problem.weights)
+    with pytest.raises(ShapeError, match=r"^lstm got 3 tensors as its state, expected the pair \(h, C\)$"):
+        run("lstm", lstm.x, (h, c, c), *lstm.weights)
+    with pytest.raises(
+        ConfigurationError, match=r"^kind='grru' is unknown: choose one of 'rnn_tanh', 'rnn_relu', 'gru"
+    ):
+        run("grru", gru.x, h, *gru.weights)
+    with pytest.raises(ShapeError, match=r"rnn_tanh got h0 \[3, 5\], expected \[4, 5\]"):
+        run("rnn_tanh", rnn.x, h[:3], *rnn.weights)
+    if run is native.recurrence:
+        with pytest.raises(
+            ConfigurationError, match=r"^instructions='mmx' is unknown: choose one of 'baseline', 'avx2'"
+        ):
+            run("gru", gru.x, h, *gru.weights, instructions="mmx")
 
 
 @pytest.mark.parametrize("size", [(2**61, 4, 3, 5), (7, 2**62, 3, 5), (7, 4, 2**62, 5), (7, 4, 3, 2**31)], ids=str)
@@ -272,6 +342,7 @@ def test_sizes_beyond_63_bits_are_refused_in_words(size):
 def test_a_status_that_no_caller_should_see_is_an_error_as_well(draw, monkeypatch):
     problem = draw("gru")
     monkeypatch.setattr(_kernels, "VERSION", 99)
+    monkeypatch.setattr(_kernels, "head", _kernels.head.__wrapped__)
     _kernels.measure.cache_clear()
     with pytest.raises(ThroughtimeError, match="version"):
         _kernels.run_forward(Setting("gru"), Operands(problem.x, None, None, *problem.weights), Marks(), False)

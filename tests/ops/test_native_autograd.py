@@ -12,6 +12,7 @@ import torch
 from torch.autograd import forward_ad
 
 import throughtime
+from throughtime._errors import ShapeError
 from throughtime.ops import KINDS, native, reference
 from throughtime.ops._pool import POOL
 
@@ -166,6 +167,34 @@ def test_a_save_returns_when_its_graph_is_gone(draw):
     for _ in range(5):
         problem.everything(native.recurrence)
     assert POOL.idle == settled >= before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_hooks_give_back_may_lie_anywhere(kind, draw):
+    problem = draw(kind, 9, 5, 3, 17)
+    wanted = problem.everything(native.recurrence)
+
+    def moved(tensor):
+        """The same values at an odd place, none beside the other."""
+        wide = tensor.new_zeros((*tensor.shape, 3))
+        wide[..., 1] = tensor
+        return wide[..., 1]
+
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, moved):
+        assert all(map(torch.equal, problem.everything(native.recurrence), wanted))
+    for dtype, message in (
+        (torch.uint8, r"got back \[\d+\] of torch.uint8, expected the \d+ bytes"),
+        (torch.float32, "expected"),
+    ):
+
+        def shortened(tensor, dtype=dtype):
+            return tensor[:-1] if tensor.dtype == dtype else tensor
+
+        with (
+            torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, shortened),
+            pytest.raises(ShapeError, match=message),
+        ):
+            problem.everything(native.recurrence)
 
 
 def test_an_output_changed_in_place_is_found_out(draw):

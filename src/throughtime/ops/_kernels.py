@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import torch
 from torch import Tensor
 
-from .._errors import ShapeError, UnsupportedError
-from ._library import KINDS, PRECISIONS, SETS, VERSION, BackwardCall, ForwardCall, Layer, Library, library, threads
-from ._pool import POOL
+from .._errors import ConfigurationError, ShapeError, UnsupportedError
+from ._library import (
+    KINDS,
+    PRECISIONS,
+    SETS,
+    VERSION,
+    BackwardCall,
+    ForwardCall,
+    Layer,
+    Library,
+    Sizes,
+    library,
+    threads,
+)
+from ._pool import ALIGNMENT, POOL
 
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
 TRACED = {
@@ -65,14 +77,6 @@ class Ran(NamedTuple):
     save: Tensor | None
 
 
-class Needs(NamedTuple):
-    """How many bytes a call needs."""
-
-    save: int
-    forward_scratch: int
-    backward_scratch: int
-
-
 def require_library() -> Library:
     """The kernels.
 
@@ -86,23 +90,53 @@ def require_library() -> Library:
 
 
 @lru_cache(maxsize=1024)
-def measure(setting: Setting, time: int, batch: int, input_size: int, hidden_size: int, count: int) -> Needs:
-    """What calls of such sizes on `count` threads need.
+def measure(setting: Setting, time: int, batch: int, input_size: int, hidden_size: int, count: int) -> Sizes:
+    """What calls of such sizes on `count` threads need, in bytes; many callers share it, and none changes it.
 
     Raises:
         ShapeError: where sizes are out of range.
     """
-    sizes = require_library().measure(Layer(*leading(setting, count), time, batch, input_size, hidden_size))
-    return Needs(sizes.save, sizes.forward_scratch, sizes.backward_scratch)
+    sizes = {"time": time, "batch": batch, "input": input_size, "hidden": hidden_size}
+    return require_library().measure(Layer(**head(setting, count), **sizes))
+
+
+def resolved(tensors: Iterable[Tensor | None]) -> tuple[Tensor | None, ...]:
+    """The tensors as their memory must read: torch notes of some, as of the imaginary part of a conjugate, that every
+    number stands for its negative. All that a kernel is pointed at passes here.
+    """
+    return tuple([tensor.resolve_neg() if tensor is not None and tensor.is_neg() else tensor for tensor in tensors])
+
+
+def _plain(operands: Operands, marks: Marks) -> tuple[Operands, Marks]:
+    """Both `resolved`, which almost always they are."""
+    for tensor in (*operands, *marks):
+        if tensor is not None and tensor.is_neg():
+            return Operands._make(resolved(operands)), Marks._make(resolved(marks))
+    return operands, marks
+
+
+@lru_cache(maxsize=64)
+def check_setting(setting: Setting) -> None:
+    """Refuse words that no kernel knows.
+
+    Raises:
+        ConfigurationError: for those.
+    """
+    for name, known in (("kind", KINDS), ("precision", PRECISIONS), ("instructions", SETS)):
+        given = getattr(setting, name)
+        if given not in known and (given or name != "instructions"):
+            raise ConfigurationError(f"{name}={given!r} is unknown: choose one of {', '.join(map(repr, known))}")
 
 
 def check(setting: Setting, operands: Operands, marks: Marks) -> None:
     """Refuse what a kernel must not be pointed at.
 
     Raises:
-        ShapeError: where shapes contradict each other.
+        ConfigurationError: for an unknown kind, precision, or set of instructions.
+        ShapeError: where shapes contradict each other, or the state the kind.
         UnsupportedError: for other devices and dtypes.
     """
+    check_setting(setting)
     x, weight_hh = operands.x, operands.weight_hh
     if x.dim() != 3 or weight_hh.dim() != 2:
         raise ShapeError(f"x {list(x.shape)} and weight_hh {list(weight_hh.shape)}: expected three axes and two")
@@ -118,7 +152,13 @@ def check(setting: Setting, operands: Operands, marks: Marks) -> None:
         if operand.dtype is not torch.float32 or not operand.is_cpu:
             where = f"{operand.dtype} on {operand.device}"
             raise UnsupportedError(f"the kernels compute in float32 on the CPU; {name} is {where}: use another backend")
+    if setting.kind != "lstm" and operands.c0 is not None:
+        raise ShapeError(f"{setting.kind} got a pair as its state, expected h alone")
+    if setting.kind == "lstm" and (operands.h0 is None) != (operands.c0 is None):
+        raise ShapeError(f"lstm got {'C' if operands.h0 is None else 'h'} alone as its state, expected the pair (h, C)")
     lengths, resets = marks
+    if lengths is not None and (lengths.is_floating_point() or lengths.is_complex() or lengths.dtype is torch.bool):
+        raise ShapeError(f"lengths of {lengths.dtype}, expected integers: lengths.long()")
     if lengths is not None and (lengths.shape != (batch,) or not lengths.is_cpu):
         raise ShapeError(f"lengths {list(lengths.shape)} on {lengths.device}, expected [{batch}] on the CPU")
     if resets is not None and (resets.shape != (time, batch) or resets.dtype is not torch.bool or not resets.is_cpu):
@@ -132,6 +172,7 @@ def run_forward(setting: Setting, operands: Operands, marks: Marks, keep: bool) 
         ShapeError, UnsupportedError: as `check`.
     """
     check(setting, operands, marks)
+    operands, marks = _plain(operands, marks)
     x, h0, c0 = operands[:3]
     time, batch, _ = x.shape
     hidden, count = operands.weight_hh.shape[1], threads()
@@ -144,12 +185,12 @@ def run_forward(setting: Setting, operands: Operands, marks: Marks, keep: bool) 
     layer, held = _layer(setting, operands, marks, count)
     h0, c0 = _rows(h0), _rows(c0)
     call = ForwardCall(
-        *layer,
-        *_sequences(x, h0, c0, output),
-        h_n.data_ptr(),
-        _address(c_n),
-        _address(save),
-        scratch.data_ptr(),
+        **layer,
+        **_sequences(x, h0, c0, output),
+        h_n=h_n.data_ptr(),
+        c_n=_address(c_n),
+        save=_address(save),
+        scratch=scratch.data_ptr(),
     )
     require_library().forward(call)
     del held  # what the call pointed at
@@ -168,9 +209,15 @@ def run_backward(
     """The gradient of each operand that is `wanted`.
 
     Args:
+        output, save: what the forward gave, or copies of it, wherever they lie.
         cotangents: of output, h_n and c_n; `None` for zeros.
         wanted: one for each operand.
+
+    Raises:
+        ShapeError, UnsupportedError: as `check`; hooks on saved tensors may have given back anything.
     """
+    check(setting, operands, marks)
+    operands, marks = _plain(operands, marks)
     x, h0, c0 = operands[:3]
     time, batch, _ = x.shape
     hidden, count = operands.weight_hh.shape[1], threads()
@@ -179,23 +226,25 @@ def run_backward(
         operand.new_empty(operand.shape) if want and operand is not None else None
         for operand, want in zip(operands, wanted, strict=True)
     )
+    output, save = _checked(setting, needs, (time, batch, hidden), output, save)
     scratch = POOL.take(needs.backward_scratch)
     layer, held = _layer(setting, operands, marks, count)
     h0, c0 = _rows(h0), _rows(c0)
-    d_output, d_h_n, d_c_n = cotangents
-    if d_output is not None and d_output.stride(2) != 1:
-        d_output = d_output.contiguous()
+    d_output, d_h_n, d_c_n = resolved(cotangents)
+    d_output = _rows(d_output)
     d_h_n, d_c_n = (None if part is None else part.contiguous() for part in (d_h_n, d_c_n))
+    d_output_time, d_output_batch = (0, 0) if d_output is None else d_output.stride()[:2]
     call = BackwardCall(
-        *layer,
-        *_sequences(x, h0, c0, output),
-        _address(save),
-        _address(d_output),
-        *((0, 0) if d_output is None else d_output.stride()[:2]),
-        _address(d_h_n),
-        _address(d_c_n),
-        *map(_address, gradients),
-        scratch.data_ptr(),
+        **layer,
+        **_sequences(x, h0, c0, output),
+        save=save.data_ptr(),
+        d_output=_address(d_output),
+        d_output_time=d_output_time,
+        d_output_batch=d_output_batch,
+        d_h_n=_address(d_h_n),
+        d_c_n=_address(d_c_n),
+        **{f"d_{name}": _address(part) for name, part in zip(Operands._fields, gradients, strict=True)},
+        scratch=scratch.data_ptr(),
     )
     require_library().backward(call)
     del held
@@ -203,62 +252,112 @@ def run_backward(
 
 
 def run_trace(setting: Setting, operands: Operands, marks: Marks) -> dict[str, Tensor]:
-    """Gates and candidates by name, each [time, batch, hidden]; of an RNN none."""
+    """Gates and candidates by name, each [time, batch, hidden]; of an RNN none.
+
+    Raises:
+        ConfigurationError, ShapeError, UnsupportedError: as `check`.
+    """
+    check(setting, operands, marks)
+    operands, marks = _plain(operands, marks)
     time, batch = operands.x.shape[:2]
     hidden, count = operands.weight_hh.shape[1], threads()
     names = TRACED.get(setting.kind, ())
-    traced = torch.empty(len(names), time, batch, hidden)
+    traced = operands.x.new_empty(len(names), time, batch, hidden)
     if traced.numel():
         save = run_forward(setting, operands, marks, keep=True).save
         layer, held = _layer(setting, operands, marks, count)
-        require_library().trace(Layer(*layer), _address(save) or 0, traced.data_ptr())
+        require_library().trace(Layer(**layer), _address(save) or 0, traced.data_ptr())
         del held
     return dict(zip(names, traced, strict=True))
 
 
+@lru_cache(maxsize=64)
+def head(setting: Setting, count: int) -> dict[str, int]:
+    """The first fields of `throughtime_layer`; many callers share it, and none changes it."""
+    return {
+        "version": VERSION,
+        "kind": KINDS[setting.kind],
+        "precision": PRECISIONS[setting.precision],
+        "set": SETS[setting.instructions or require_library().chosen],
+        "reverse": int(setting.reverse),
+        "threads": count,
+    }
+
+
 def leading(setting: Setting, count: int) -> tuple[int, ...]:
-    """The first fields of `throughtime_layer`."""
-    instructions = SETS[setting.instructions or require_library().chosen]
-    return VERSION, KINDS[setting.kind], PRECISIONS[setting.precision], instructions, int(setting.reverse), count
+    """`head`, in the order of the struct."""
+    return tuple(head(setting, count).values())
 
 
 def _layer(
     setting: Setting, operands: Operands, marks: Marks, count: int
-) -> tuple[tuple[int | None, ...], tuple[Tensor | None, ...]]:
+) -> tuple[dict[str, int | None], tuple[Tensor | None, ...]]:
     """The fields of `throughtime_layer`, and tensors that must live as long as it is used."""
     weights = tuple(None if weight is None else weight.contiguous() for weight in operands[3:])
     lengths = None if marks.lengths is None else marks.lengths.to(torch.int64).contiguous()
     resets = marks.resets
-    fields = (
-        *leading(setting, count),
-        *operands.x.shape,
-        operands.weight_hh.shape[1],
-        *map(_address, weights),
-        None,  # packed
-        _address(lengths),
-        _address(resets),
-        *((0, 0) if resets is None else resets.stride()),
-    )
-    return fields, (*weights, lengths)
+    time, batch, input_size = operands.x.shape
+    fields: dict[str, int | None] = {
+        **head(setting, count),
+        "time": time,
+        "batch": batch,
+        "input": input_size,
+        "hidden": operands.weight_hh.shape[1],
+        "weight_ih": _address(weights[0]),
+        "weight_hh": _address(weights[1]),
+        "bias_ih": _address(weights[2]),
+        "bias_hh": _address(weights[3]),
+    }
+    if lengths is not None:
+        fields["lengths"] = lengths.data_ptr()
+    if resets is not None:
+        fields["resets"] = resets.data_ptr()
+        fields["resets_time"], fields["resets_batch"] = resets.stride()
+    return fields, (*weights, lengths, resets)
 
 
-def _sequences(x: Tensor, h0: Tensor | None, c0: Tensor | None, output: Tensor) -> tuple[int | None, ...]:
+def _sequences(x: Tensor, h0: Tensor | None, c0: Tensor | None, output: Tensor) -> dict[str, int | None]:
     """The fields that forward and backward share."""
-    return (
-        x.data_ptr(),
-        *x.stride(),
-        _address(h0),
-        _address(c0),
-        0 if h0 is None else h0.stride(0),
-        0 if c0 is None else c0.stride(0),
-        output.data_ptr(),
-        *output.stride()[:2],
-    )
+    x_time, x_batch, x_feature = x.stride()
+    output_time, output_batch, _ = output.stride()
+    return {
+        "x": x.data_ptr(),
+        "x_time": x_time,
+        "x_batch": x_batch,
+        "x_feature": x_feature,
+        "h0": _address(h0),
+        "c0": _address(c0),
+        "h0_batch": 0 if h0 is None else h0.stride(0),
+        "c0_batch": 0 if c0 is None else c0.stride(0),
+        "output": output.data_ptr(),
+        "output_time": output_time,
+        "output_batch": output_batch,
+    }
 
 
-def _rows(state: Tensor | None) -> Tensor | None:
-    """A state whose features are adjacent."""
-    return state if state is None or state.stride(1) == 1 else state.contiguous()
+@overload
+def _rows(tensor: Tensor) -> Tensor: ...
+@overload
+def _rows(tensor: None) -> None: ...
+@overload
+def _rows(tensor: Tensor | None) -> Tensor | None: ...
+def _rows(tensor: Tensor | None) -> Tensor | None:
+    """A tensor whose features are adjacent."""
+    return tensor if tensor is None or tensor.stride(-1) == 1 else tensor.contiguous()
+
+
+def _checked(
+    setting: Setting, needs: Sizes, shape: tuple[int, ...], output: Tensor, save: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """What a forward gave where a kernel may read it: hooks give back copies of their own, or parts of them."""
+    if output.shape != shape or output.dtype is not torch.float32:
+        raise ShapeError(f"{setting.kind} got back {list(output.shape)} of {output.dtype}, expected {list(shape)}")
+    if save is None or save.shape != (needs.save,) or save.dtype is not torch.uint8:
+        given = "nothing" if save is None else f"{list(save.shape)} of {save.dtype}"
+        raise ShapeError(f"{setting.kind} got back {given}, expected the {needs.save} bytes of its forward")
+    if save.data_ptr() % ALIGNMENT or not save.is_contiguous():
+        save = POOL.take(needs.save).copy_(save)
+    return _rows(output.resolve_neg()), save
 
 
 def _address(tensor: Tensor | None) -> int | None:

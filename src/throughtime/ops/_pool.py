@@ -16,6 +16,9 @@ from weakref import finalize
 import torch
 from torch import Tensor
 
+ALIGNMENT = 64
+"""What the kernels' addresses of scratch and saves are multiples of; torch's allocator and pages give no less."""
+
 _SMALL = 1 << 20
 """Below this many bytes torch's allocator, which keeps such blocks itself, is as good."""
 
@@ -44,7 +47,7 @@ class Pool:
     def take(self, size: int) -> Tensor:
         """Bytes [size] of any content, aligned to 64, the caller's until the last tensor over them is gone."""
         if size < _SMALL:
-            return torch.empty(size, dtype=torch.uint8)
+            return torch.empty(size, dtype=torch.uint8, device="cpu")
         with self._lock:
             buffer = self._pop(_rounded(size))
             self._trim()

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from .._errors import ConfigurationError, UnsupportedError
+from ._library import KINDS as _NUMBERS
 from ._library import sets, why_missing
 
-KINDS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
+KINDS = tuple(_NUMBERS)
 BACKENDS = ("auto", "native", "torch", "reference")
 
 

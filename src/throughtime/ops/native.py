@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._errors import ShapeError
 from .._types import Lengths, Resets, State
 from . import _captured
 from ._autograd import by_equations, captured, differentiated, gradients_by_equations, transformed
@@ -51,11 +52,11 @@ def recurrence(
 
     Raises:
         UnsupportedError: where there are no kernels, or none for these instructions, this device or this dtype.
-        ShapeError: where shapes contradict each other.
+        ShapeError: where shapes contradict each other, or the state the kind.
+        ConfigurationError: for an unknown kind or set of instructions.
     """
-    h0, c0 = state if isinstance(state, (tuple, list)) else (state, None)
-    operands = Operands(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh)
-    precision, dtype = _numbers(kind, x, h0)
+    operands = Operands(x, *_parts(kind, state), weight_ih, weight_hh, bias_ih, bias_hh)
+    precision, dtype = _numbers(kind, x, operands.h0)
     if precision != "float32":
         operands = Operands._make(None if operand is None else operand.float() for operand in operands)
     setting, marks = Setting(kind, reverse, precision, instructions), Marks(lengths, resets)
@@ -85,8 +86,7 @@ def trace(
         candidate `new`, and `recurrent`, which is W_hn h + b_hn; of an LSTM its gates `input`, `forget`, `cell`,
         `output`, and the `memory` C after the step; of an RNN nothing, since its output is all there is.
     """
-    h0, c0 = state if isinstance(state, (tuple, list)) else (state, None)
-    operands = Operands(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh)
+    operands = Operands(x, *_parts(kind, state), weight_ih, weight_hh, bias_ih, bias_hh)
     with torch.no_grad():
         return run_trace(Setting(kind, reverse), operands, Marks(lengths, resets))
 
@@ -124,6 +124,15 @@ class _Recurrence(torch.autograd.Function):
         else:
             gradients = run_backward(ctx.setting, operands, marks, output, save, cotangents, wanted)
         return None, None, *gradients
+
+
+def _parts(kind: str, state: State) -> tuple[Tensor | None, Tensor | None]:
+    """h and C, as far as there are any."""
+    if not isinstance(state, (tuple, list)):
+        return state, None
+    if len(state) != 2:
+        raise ShapeError(f"{kind} got {len(state)} tensors as its state, expected the pair (h, C)")
+    return state[0], state[1]
 
 
 def _numbers(kind: str, x: Tensor, h0: Tensor | None) -> tuple[str, torch.dtype]:
