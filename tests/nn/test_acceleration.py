@@ -68,7 +68,8 @@ def test_the_module_itself():
     layer = nn.GRU(3, 4, batch_first=True, bidirectional=True, bias=False)
     report = accelerate(layer)
     assert isinstance(report.module, GRU)
-    assert str(report) == "replaced (the module itself): GRU(3, 4, bias=False, batch_first=True, bidirectional=True)"
+    wanted = "replaced (the module itself): GRU(3, 4, bias=False, batch_first=True, bidirectional=True)"
+    assert str(report).startswith(wanted)
     assert report.module.weight_hh_l0_reverse is layer.weight_hh_l0_reverse
 
 
@@ -131,3 +132,13 @@ def test_others_that_are_left_and_why():
 
 def test_a_module_without_layers():
     assert str(accelerate(nn.Linear(2, 2))) == "no recurrent layer of torch.nn was found"
+
+
+def test_what_the_kernels_do_not_serve_is_said():
+    report = accelerate(
+        nn.ModuleDict({"a": nn.LSTM(3, 4, proj_size=2), "b": nn.GRU(3, 4).double(), "c": nn.GRUCell(3, 4)})
+    )
+    described = dict(report.replaced)
+    assert described["a"].startswith("LSTM(3, 4, proj_size=2), on torch: ")
+    assert described["b"].startswith("GRU(3, 4), on torch: ")
+    assert report.left == (("c", "a cell takes one step at a time; layer.stepper() is the fast way to do so"),)

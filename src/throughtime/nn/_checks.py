@@ -32,7 +32,9 @@ def check_lengths(name: str, lengths: Any, time: int, batch: int, device: torch.
     if not isinstance(lengths, Tensor):
         raise ShapeError(f"{name} got lengths as a {type(lengths).__name__}: torch.tensor(lengths) is expected")
     if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
-        raise ShapeError(f"{name} got lengths of {lengths.dtype}, expected integers: lengths.long()")
+        raise ShapeError(
+            f"{name} got lengths of {lengths.dtype}, expected integers; of a mask [time, batch] they are mask.sum(0)"
+        )
     if tuple(lengths.shape) != (batch,):
         raise ShapeError(
             f"{name} got lengths {list(lengths.shape)}, expected [{batch}], one a sequence of the batch"

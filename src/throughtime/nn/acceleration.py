@@ -21,7 +21,7 @@ class Acceleration:
 
     Args:
         module: the module, its layers replaced; a new one where it was itself such a layer.
-        replaced: the name and the description of each layer replaced.
+        replaced: the name and the description of each layer replaced, and, where the kernels do not serve it, why.
         left: the name of each layer left as it was, and why.
     """
 
@@ -39,15 +39,18 @@ def accelerate(module: nn.Module) -> Acceleration:
     """Replace every torch.nn.RNN, GRU and LSTM inside `module`, in place, by ours with the very same parameters.
 
     Optimisers that hold the parameters go on; training mode is kept, and a layer used at two places stays one.
-    Left as they are, and explained: subclasses, and layers with hooks, parametrizations or a forward of their own.
+    Left as they are, and explained: cells, subclasses, layers with hooks, parametrizations or a forward of their own.
+    A module that is such a layer itself cannot be replaced in place: the new one is the result's `module`.
 
     Example:
         >>> model = nn.Sequential(nn.LSTM(3, 5))
         >>> print(accelerate(model))
-        replaced 0: LSTM(3, 5)
+        replaced 0: LSTM(3, 5)...
+        >>> accelerate(nn.GRU(3, 5)).module
+        GRU(3, 5)
     """
     replaced: list[tuple[str, str]] = []
-    left: list[tuple[str, str]] = []
+    left = [(name, _WHY_CELLS_STAY) for name, part in module.named_modules() if isinstance(part, nn.RNNCellBase)]
     successors: dict[nn.Module, nn.Module] = {}
     for name, layer in _recurrent_layers(module):
         reason = _obstacle(layer)
@@ -56,7 +59,7 @@ def accelerate(module: nn.Module) -> Acceleration:
             continue
         if layer not in successors:
             successors[layer] = _successor(layer)
-        replaced.append((name, repr(successors[layer])))
+        replaced.append((name, _described(successors[layer])))
     for parent in list(module.modules()):
         for child_name, child in list(parent._modules.items()):
             if child in successors:
@@ -90,6 +93,12 @@ def _obstacle(layer: nn.RNNBase) -> str | None:
     return None
 
 
+def _described(layer: Stack) -> str:
+    """A layer, and who computes it where that is not the kernels."""
+    choice = layer.choice(layer._first_weight)
+    return repr(layer) if choice.backend == "native" else f"{layer!r}, on {choice.backend}: {choice.reason}"
+
+
 def _successor(layer: nn.RNNBase) -> Stack:
     """Our layer over the parameters of torch's."""
     ours: Stack = _REPLACEMENTS[type(layer)](layer)
@@ -108,6 +117,8 @@ def _settings(layer: nn.RNNBase) -> dict[str, Any]:
     names = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "bidirectional")
     return {"device": "meta", **{name: getattr(layer, name) for name in names}}
 
+
+_WHY_CELLS_STAY = "a cell takes one step at a time; layer.stepper() is the fast way to do so"
 
 _REPLACEMENTS: dict[type, Callable[[Any], Stack]] = {
     nn.RNN: lambda layer: RNN(nonlinearity=layer.nonlinearity, **_settings(layer)),
