@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional
 
 from throughtime.ops import linear
+from throughtime.ops._pool import POOL
 
 SIZES = [((1, 1), 1), ((7, 40, 33), 65), ((1000, 3), 100), ((5, 300), 301), ((65536, 1), 1)]
 
@@ -55,6 +56,45 @@ def test_any_strides(native_calls):
     )
     assert torch.equal(linear(torch.cat([x, x], -1)[..., :33], weight, bias), wanted)
     assert len(native_calls) == 4
+
+
+def test_numbers_that_stand_for_their_negatives(native_calls):
+    given = operands((40, 50, 33), 65)
+    wanted = everything(linear, given)
+    negated = [torch._neg_view(-part.detach()).requires_grad_() for part in given]
+    cotangent = torch._neg_view(-torch.randn(40, 50, 65, generator=torch.Generator().manual_seed(1)))
+    result = linear(*negated)
+    assert all(map(torch.equal, [result, *torch.autograd.grad(result, negated, cotangent)], wanted))
+    assert len(native_calls) == 2
+
+
+def test_scratch_is_written_before_it_is_read(kernels, monkeypatch):
+    given = operands((40, 50, 33), 65)
+    wanted = everything(linear, given)
+    take = POOL.take
+    monkeypatch.setattr(POOL, "take", lambda size: take(size).fill_(255))  # NaN in any float
+    assert all(map(torch.equal, everything(linear, given), wanted))
+
+
+@pytest.mark.usefixtures("kernels")
+def test_a_bias_may_change_before_the_backward():
+    x, weight, bias = operands((40, 50, 33), 65)
+    result = linear(x, weight, bias)
+    with torch.no_grad():
+        bias.add_(1)
+    result.sum().backward()
+    assert torch.equal(bias.grad, torch.full((65,), 2000.0))
+
+
+@pytest.mark.usefixtures("kernels")
+def test_the_number_of_threads_is_asked_once(monkeypatch):
+    """A number that grew between measuring and running would be an overflow."""
+    given, asked = operands((40, 50, 33), 65), []
+    monkeypatch.setattr(sys.modules["throughtime.ops.linear"], "threads", lambda: asked.append(1) or 1)
+    result = linear(*given)
+    assert len(asked) == 1
+    result.sum().backward()
+    assert len(asked) == 2
 
 
 def test_only_what_is_needed(native_calls):

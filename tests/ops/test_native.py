@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from throughtime._errors import ConfigurationError, ShapeError, ThroughtimeError, UnsupportedError
+from throughtime.nn import GRU
 from throughtime.ops import KINDS, _kernels, native, reference
 from throughtime.ops._kernels import Marks, Operands, Setting
 from throughtime.ops._pool import POOL
@@ -283,6 +284,19 @@ def test_bfloat16_products(kernels, draw):
             assert error < 0.02, kind
 
 
+def test_autocast_to_float16_or_of_float64_is_refused(draw):
+    problem = draw("gru")
+    x, (h,), weights = problem.x, problem.state, problem.weights
+    with torch.autocast("cpu", torch.float16), pytest.raises(UnsupportedError, match=r"no autocast to torch.float16"):
+        native.recurrence("gru", x, h, *weights)
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(UnsupportedError, match=r"x is torch.float64 on cpu"):
+        native.recurrence("gru", x.double(), h.double(), *(weight.double() for weight in weights))
+    with torch.autocast("cpu", torch.bfloat16):
+        layer = GRU(3, 5, dtype=torch.float64)
+        assert layer.choice(x.double()).backend == "torch"
+        assert layer(x.double())[0].dtype == torch.float64
+
+
 def test_what_the_kernels_lack_is_refused_in_words(draw):
     problem = draw("gru")
     x, (h,), weights = problem.x, problem.state, problem.weights
@@ -300,7 +314,7 @@ def test_what_the_kernels_lack_is_refused_in_words(draw):
     with pytest.raises(ShapeError, match=r"lengths \[7\] on cpu, expected \[4\] on the CPU"):
         _kernels.run_forward(Setting("gru"), operands, Marks(torch.ones(7, dtype=torch.int32)), keep=False)
     for number in (torch.float32, torch.bool):
-        with pytest.raises(ShapeError, match=rf"lengths of {number}, expected integers: lengths.long\(\)"):
+        with pytest.raises(ShapeError, match=rf"lengths of {number}, expected integers"):
             _kernels.run_forward(Setting("gru"), operands, Marks(torch.ones(4, dtype=number)), keep=False)
     for wrong in (8, -1):
         with pytest.raises(ShapeError, match=r"gru over \[time, batch, input\] = \[7, 4, 3\], hidden = 5: .*length"):

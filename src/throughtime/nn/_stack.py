@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 from .._errors import ConfigurationError, ShapeError, UnsupportedError
 from .._state import map_state
 from .._types import State
-from ..ops import Call, Choice, check_backend, choose, fused, native, scan
+from ..ops import Call, Choice, check_backend, choose, fused, native, product_dtype, scan
 from ._checks import check_features, check_lengths, check_resets, check_state
 from ._initialise import initialise_as_asked, initialise_extras
 from ._layout import Layout
@@ -95,10 +95,7 @@ class Stack(nn.RNNBase):
     def _choice(self, x: Tensor, training: bool, lengths: bool = False, resets: bool = False) -> Choice:
         options = self.recurrence.options + self.noise.at_work(training)
         device = x.device.type
-        dtype = x.dtype
-        # The first question is cheap; the last is an error on a device that knows no autocast.
-        if torch._C._is_any_autocast_enabled() and torch.amp.is_autocast_available(device):
-            dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else dtype
+        dtype = product_dtype(x.dtype, device)
         call = Call(self.recurrence.kind, options, lengths, resets, device, dtype, projected=self.proj_size > 0)
         return choose(call, self.backend)
 

@@ -8,6 +8,7 @@ from .backend import Call as Call
 from .backend import Choice as Choice
 from .backend import check_backend as check_backend
 from .backend import choose as choose
+from .backend import product_dtype as product_dtype
 from .fused import fused as fused
 from .linear import linear as linear
 from .memory import release_memory as release_memory

@@ -31,6 +31,11 @@ def transformed() -> bool:
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
+def tracked(operands: Iterable[Tensor | None]) -> bool:
+    """Whether a gradient may be asked for."""
+    return torch.is_grad_enabled() and any(operand is not None and operand.requires_grad for operand in operands)
+
+
 def differentiated(cotangents: Iterable[Tensor | None]) -> bool:
     """Whether a backward must itself be seen through: differentiated, transformed, or given many cotangents at once."""
     if torch.is_grad_enabled() or transformed():

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._kernels import Marks, Operands, Setting, measure, run_backward, run_forward
+from ._autograd import by_equations, differentiated, gradients_by_equations, tracked, transformed
+from ._kernels import Marks, Operands, Setting, check_setting, measure, run_backward, run_forward
+from ._operator import define
 
 
-@torch.library.custom_op("throughtime::recurrence", mutates_args=(), device_types="cpu")
-def recurrence(
+def _recurrence(
     kind: str,
     reverse: bool,
     precision: str,
@@ -31,13 +32,18 @@ def recurrence(
     """Output, h_n, c_n (empty but for the LSTM) and what a backward needs (empty unless `keep`)."""
     setting = Setting(kind, reverse, precision, instructions)
     operands = Operands(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh)
-    output, h_n, c_n, save = run_forward(setting, operands, Marks(lengths, resets), keep)
+    return _filled(x, *run_forward(setting, operands, Marks(lengths, resets), keep))
+
+
+def _filled(
+    x: Tensor, output: Tensor, h_n: Tensor, c_n: Tensor | None, save: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The same with empty tensors for what is not there: an operator of torch's always returns as many."""
     nothing = x.new_empty(0)
-    return output, h_n, nothing if c_n is None else c_n, nothing.byte() if save is None else save
+    return output, h_n, nothing if c_n is None else c_n, nothing.to(torch.uint8) if save is None else save
 
 
-@recurrence.register_fake
-def _(
+def _fake_recurrence(
     kind: str,
     reverse: bool,
     precision: str,
@@ -50,6 +56,7 @@ def _(
     weight_hh: Tensor,
     *rest: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    check_setting(Setting(kind, reverse, precision, instructions))
     time, batch, input_size = x.shape
     hidden = weight_hh.shape[1]
     shape = (batch, hidden)
@@ -66,8 +73,7 @@ def _(
     )
 
 
-@torch.library.custom_op("throughtime::recurrence_backward", mutates_args=(), device_types="cpu")
-def recurrence_backward(
+def _recurrence_backward(
     kind: str,
     reverse: bool,
     precision: str,
@@ -96,8 +102,7 @@ def recurrence_backward(
     return [x.new_empty(0) if gradient is None else gradient for gradient in found]
 
 
-@recurrence_backward.register_fake
-def _(kind: str, reverse: bool, precision: str, instructions: str, *rest: Any) -> list[Tensor]:
+def _fake_backward(kind: str, reverse: bool, precision: str, instructions: str, *rest: Any) -> list[Tensor]:
     operands, wanted = rest[:7], rest[-1]
     return [
         rest[0].new_empty(operand.shape if want and operand is not None else (0,))
@@ -105,18 +110,45 @@ def _(kind: str, reverse: bool, precision: str, instructions: str, *rest: Any) -
     ]
 
 
-def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.setting = inputs[:4]
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*inputs[5:], output[0], output[3])
+def _differentiate(run: Any, *given: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    setting, operands, marks = Setting(*given[:4]), Operands(*given[5:12]), Marks(*given[12:])
+    if transformed():
+        return _filled(operands.x, *by_equations(setting, operands, marks), None)
+    if not tracked(operands):
+        return run(*given)
+    return _Recurrence.apply(run, setting, marks, *operands)
 
 
-def _backward(
-    ctx: Any, d_output: Tensor | None, d_h_n: Tensor | None, d_c_n: Tensor | None, _: None
-) -> tuple[Any, ...]:
-    wanted = ctx.needs_input_grad[5:12]
-    found = recurrence_backward(*ctx.setting, *ctx.saved_tensors, d_output, d_h_n, d_c_n, wanted)
-    return (None,) * 5 + tuple(g if want else None for g, want in zip(found, wanted, strict=True)) + (None, None)
+class _Recurrence(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, run: Any, setting: Setting, marks: Marks, *operands: Tensor | None) -> Any:
+        results = run(*setting, True, *operands, *marks)  # whatever the graph says: it may be an inference's
+        ctx.setting = setting
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(results[3])
+        ctx.save_for_backward(*operands, *marks, results[0], results[3])
+        return results
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor | None) -> Any:
+        wanted = ctx.needs_input_grad[3:]
+        # No operator may be given many cotangents at once, hence the question here and not in its rule alone.
+        run = _backward_by_equations if differentiated(cotangents) else recurrence_backward
+        found = run(*ctx.setting, *ctx.saved_tensors, *cotangents[:3], wanted)
+        return None, None, None, *(part if want else None for part, want in zip(found, wanted, strict=True))
 
 
-recurrence.register_autograd(_backward, setup_context=_remember)
+def _differentiate_backward(run: Any, *given: Any) -> list[Tensor]:
+    return _backward_by_equations(*given) if differentiated(given[15:18]) else run(*given)
+
+
+def _backward_by_equations(*given: Any) -> list[Tensor]:
+    setting, operands, marks = Setting(*given[:4]), Operands(*given[4:11]), Marks(*given[11:13])
+    cotangents, wanted = given[15:18], given[18]
+    parts = cotangents if setting.kind == "lstm" else cotangents[:2]
+    found = gradients_by_equations(setting, operands, marks, parts, wanted)
+    return [operands.x.new_empty(0) if gradient is None else gradient for gradient in found]
+
+
+recurrence = define(_recurrence, fake=_fake_recurrence, rule=_differentiate)
+recurrence_backward = define(_recurrence_backward, fake=_fake_backward, rule=_differentiate_backward)

@@ -45,6 +45,20 @@ class Choice:
     reason: str
 
 
+def product_dtype(dtype: torch.dtype, device: str) -> torch.dtype:
+    """The dtype that products of such an input are taken in: autocast's, where it is on; it leaves float64 alone.
+
+    Example:
+        >>> with torch.autocast("cpu", torch.bfloat16):
+        ...     product_dtype(torch.float32, "cpu"), product_dtype(torch.float64, "cpu")
+        (torch.bfloat16, torch.float64)
+    """
+    # The first question is cheap; the last is an error on a device that knows no autocast.
+    if not torch._C._is_any_autocast_enabled() or not torch.amp.is_autocast_available(device):
+        return dtype
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) and dtype != torch.float64 else dtype
+
+
 def check_backend(requested: str) -> str:
     """`requested` itself, if there is such a backend.
 

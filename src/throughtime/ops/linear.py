@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ._autograd import captured, differentiated, transformed
+from ._autograd import captured, differentiated, tracked, transformed
 from ._kernels import require_library
-from ._library import PRECISIONS, SETS, VERSION, Product, threads, why_missing
+from ._library import PRECISIONS, SETS, VERSION, Product, Sizes, threads, why_missing
+from ._operator import define
 from ._pool import POOL
 
 _SMALL = 1 << 16
@@ -38,9 +39,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return functional.linear(x, weight, bias)
     rows = x.reshape(-1, x.shape[-1])
     if captured((rows, weight, bias)):
-        y = _product(rows, weight, bias)
-    elif torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias)):
-        y = _Linear.apply(rows, weight, bias)
+        y = _operator(rows, weight, bias)
+    elif tracked((x, weight, bias)):
+        y = _Linear.apply(_forward, rows, weight, bias)
     else:
         y = _forward(rows, weight, bias)
     return y.view(*x.shape[:-1], len(weight))
@@ -59,56 +60,81 @@ def _served(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
 
 class _Linear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight, bias)
-        return _forward(x, weight, bias)
+    def forward(ctx: Any, run: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return run(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
-        (d_y,) = cotangents
-        x, weight, _ = ctx.saved_tensors
+        (d_y,), wanted = cotangents, list(ctx.needs_input_grad[1:])
+        x, weight = ctx.saved_tensors
         if differentiated(cotangents):
-            rows = (d_y @ weight, d_y.mT @ x, d_y.sum(0))
-            return tuple(gradient if want else None for gradient, want in zip(rows, ctx.needs_input_grad, strict=True))
-        return _backward(x, weight, d_y, ctx.needs_input_grad)
+            found = (d_y @ weight, d_y.mT @ x, d_y.sum(0))
+        else:
+            found = (_backward_operator if captured((x, weight, d_y)) else _backward)(x, weight, d_y, wanted)
+        return None, *(gradient if want else None for gradient, want in zip(found, wanted, strict=True))
 
 
 def _forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    x, weight, bias = _adjacent(x), weight.contiguous(), None if bias is None else bias.contiguous()
+    x, weight = _adjacent(x.resolve_neg()), weight.resolve_neg().contiguous()
+    bias = None if bias is None else bias.resolve_neg().contiguous()
     y = x.new_empty(len(x), len(weight))
-    sizes = (len(x), x.shape[1], len(weight))
-    scratch = POOL.take(_scratch(*sizes, threads())[0])
-    product = Product(*_leading(threads()), *sizes)
-    product.x, product.x_row, product.weight = x.data_ptr(), x.stride(0), weight.data_ptr()
-    product.bias = None if bias is None else bias.data_ptr()
-    product.y, product.y_row, product.scratch = y.data_ptr(), y.stride(0), scratch.data_ptr()
+    fields = _sized(x, weight)
+    scratch = POOL.take(_measured(**fields).forward_scratch)
+    product = Product(
+        **fields,
+        x=x.data_ptr(),
+        x_row=x.stride(0),
+        weight=weight.data_ptr(),
+        bias=None if bias is None else bias.data_ptr(),
+        y=y.data_ptr(),
+        y_row=y.stride(0),
+        scratch=scratch.data_ptr(),
+    )
     require_library().product_forward(product)
     return y
 
 
-def _backward(x: Tensor, weight: Tensor, d_y: Tensor, wanted: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
-    x, d_y, weight = _adjacent(x), _adjacent(d_y), weight.contiguous()
+def _backward(x: Tensor, weight: Tensor, d_y: Tensor, wanted: list[bool]) -> list[Tensor | None]:
+    x, weight, d_y = (part.resolve_neg() for part in (x, weight, d_y))
+    x, weight, d_y = _adjacent(x), weight.contiguous(), _adjacent(d_y)
     shapes = (x.shape, weight.shape, weight.shape[:1])
-    gradients = tuple(x.new_empty(shape) if want else None for shape, want in zip(shapes, wanted, strict=True))
-    sizes = (len(x), x.shape[1], len(weight))
-    scratch = POOL.take(_scratch(*sizes, threads())[1])
-    product = Product(*_leading(threads()), *sizes)
-    product.x, product.x_row, product.weight = x.data_ptr(), x.stride(0), weight.data_ptr()
-    product.d_y, product.d_y_row, product.scratch = d_y.data_ptr(), d_y.stride(0), scratch.data_ptr()
-    for name, gradient in zip(("d_x", "d_weight", "d_bias"), gradients, strict=True):
-        setattr(product, name, None if gradient is None else gradient.data_ptr())
+    gradients = [x.new_empty(shape) if want else None for shape, want in zip(shapes, wanted, strict=True)]
+    d_x, d_weight, d_bias = (None if gradient is None else gradient.data_ptr() for gradient in gradients)
+    fields = _sized(x, weight)
+    scratch = POOL.take(_measured(**fields).backward_scratch)
+    product = Product(
+        **fields,
+        x=x.data_ptr(),
+        x_row=x.stride(0),
+        weight=weight.data_ptr(),
+        d_y=d_y.data_ptr(),
+        d_y_row=d_y.stride(0),
+        d_x=d_x,
+        d_weight=d_weight,
+        d_bias=d_bias,
+        scratch=scratch.data_ptr(),
+    )
     require_library().product_backward(product)
     return gradients
 
 
-def _leading(count: int) -> tuple[int, ...]:
-    return VERSION, PRECISIONS["float32"], SETS[require_library().chosen], count
+def _sized(x: Tensor, weight: Tensor) -> dict[str, int]:
+    """The first fields of `throughtime_product`: one answer for scratch and call, whatever the number of threads."""
+    return {
+        "version": VERSION,
+        "precision": PRECISIONS["float32"],
+        "set": SETS[require_library().chosen],
+        "threads": threads(),
+        "rows": len(x),
+        "input": x.shape[1],
+        "output": len(weight),
+    }
 
 
 @lru_cache(maxsize=1024)
-def _scratch(rows: int, input_size: int, output_size: int, count: int) -> tuple[int, int]:
-    sizes = require_library().measure_product(Product(*_leading(count), rows, input_size, output_size))
-    return sizes.forward_scratch, sizes.backward_scratch
+def _measured(**fields: int) -> Sizes:
+    return require_library().measure_product(Product(**fields))
 
 
 def _adjacent(rows: Tensor) -> Tensor:
@@ -116,36 +142,35 @@ def _adjacent(rows: Tensor) -> Tensor:
     return rows if rows.stride(1) == 1 else rows.contiguous()
 
 
-@torch.library.custom_op("throughtime::linear", mutates_args=(), device_types="cpu")
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return _forward(x, weight, bias)
 
 
-@_product.register_fake
-def _(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _fake_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return x.new_empty(x.shape[0], weight.shape[0])
 
 
-@torch.library.custom_op("throughtime::linear_backward", mutates_args=(), device_types="cpu")
-def _product_backward(x: Tensor, weight: Tensor, d_y: Tensor, wanted: list[bool]) -> list[Tensor]:
-    found = _backward(x, weight, d_y, tuple(wanted))
-    return [x.new_empty(0) if gradient is None else gradient for gradient in found]
+def _differentiate(run: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    if transformed():
+        return functional.linear(x, weight, bias)
+    return _Linear.apply(run, x, weight, bias) if tracked((x, weight, bias)) else run(x, weight, bias)
 
 
-@_product_backward.register_fake
-def _(x: Tensor, weight: Tensor, d_y: Tensor, wanted: list[bool]) -> list[Tensor]:
+def _linear_backward(x: Tensor, weight: Tensor, d_y: Tensor, wanted: list[bool]) -> list[Tensor]:
+    return [x.new_empty(0) if gradient is None else gradient for gradient in _backward(x, weight, d_y, wanted)]
+
+
+def _fake_backward(x: Tensor, weight: Tensor, d_y: Tensor, wanted: list[bool]) -> list[Tensor]:
     shapes = (x.shape, weight.shape, weight.shape[:1])
     return [x.new_empty(shape if want else (0,)) for shape, want in zip(shapes, wanted, strict=True)]
 
 
-def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs[:2])
+def _differentiate_backward(run: Any, x: Tensor, weight: Tensor, d_y: Tensor, wanted: list[bool]) -> list[Tensor]:
+    if not differentiated((d_y,)):
+        return run(x, weight, d_y, wanted)
+    found = (d_y @ weight, d_y.mT @ x, d_y.sum(0))
+    return [gradient if want else x.new_empty(0) for gradient, want in zip(found, wanted, strict=True)]
 
 
-def _differentiate(ctx: Any, d_y: Tensor) -> tuple[Tensor | None, ...]:
-    wanted = list(ctx.needs_input_grad)
-    found = _product_backward(*ctx.saved_tensors, d_y, wanted)
-    return tuple(gradient if want else None for gradient, want in zip(found, wanted, strict=True))
-
-
-_product.register_autograd(_differentiate, setup_context=_remember)
+_operator = define(_linear, fake=_fake_linear, rule=_differentiate)
+_backward_operator = define(_linear_backward, fake=_fake_backward, rule=_differentiate_backward)

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._errors import ShapeError
+from .._errors import ShapeError, UnsupportedError
 from .._types import Lengths, Resets, State
 from . import _captured
-from ._autograd import by_equations, captured, differentiated, gradients_by_equations, transformed
+from ._autograd import by_equations, captured, differentiated, gradients_by_equations, tracked, transformed
 from ._kernels import Marks, Operands, Setting, run_backward, run_forward, run_trace
+from .backend import product_dtype
 
 
 def recurrence(
@@ -92,15 +93,12 @@ def trace(
 
 
 def _run(setting: Setting, operands: Operands, marks: Marks) -> tuple[Tensor, Tensor, Tensor | None]:
-    keep = torch.is_grad_enabled() and any(operand is not None and operand.requires_grad for operand in operands)
-    # torch.jit.trace compares what it traced with copies that require no gradient: both are to run the same.
-    keep = keep or torch._C._get_tracing_state() is not None
     if transformed():  # a custom op would have no rule for it, or give zeros where jvp wants a derivative
         return by_equations(setting, operands, marks)
     if captured(operands):
-        output, h_n, c_n, _ = _captured.recurrence(*setting, keep, *operands, *marks)
+        output, h_n, c_n, _ = _captured.recurrence(*setting, False, *operands, *marks)
         return output, h_n, c_n if setting.kind == "lstm" else None
-    if keep:
+    if tracked(operands):
         return _Recurrence.apply(setting, marks, *operands)
     return run_forward(setting, operands, marks, keep=False)[:3]
 
@@ -137,9 +135,11 @@ def _parts(kind: str, state: State) -> tuple[Tensor | None, Tensor | None]:
 
 def _numbers(kind: str, x: Tensor, h0: Tensor | None) -> tuple[str, torch.dtype]:
     """In which numbers products are taken, and the dtype of the results."""
-    if torch.is_autocast_enabled("cpu"):
-        # torch's RNN and LSTM give what their products have; its GRU mixes h into that, and keeps h's dtype.
-        low = torch.get_autocast_dtype("cpu")
-        like = x if h0 is None else h0
-        return "bfloat16", torch.promote_types(low, like.dtype) if kind == "gru" else low
-    return ("bfloat16" if x.dtype == torch.bfloat16 else "float32"), x.dtype
+    low = product_dtype(x.dtype, "cpu")
+    if torch.is_autocast_enabled("cpu") and low not in (torch.bfloat16, torch.float64):
+        raise UnsupportedError(f"the kernels know no autocast to {low}: use another backend")
+    precision = "bfloat16" if low == torch.bfloat16 else "float32"
+    if kind != "gru" or not torch.is_autocast_enabled("cpu"):
+        return precision, low
+    # torch's RNN and LSTM give what their products have; its GRU mixes h into that, and keeps h's dtype.
+    return precision, torch.promote_types(low, (x if h0 is None else h0).dtype)
