@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 import pytest
 import torch
@@ -95,6 +96,37 @@ def test_an_interruption_between_forward_and_backward_leaves_everything_sound(dr
     for _ in range(3):
         assert all(map(torch.equal, problem.everything(native.recurrence), wanted))
     assert POOL.idle <= 2 * idle
+
+
+def test_a_signal_in_the_midst_of_a_kernel_leaves_everything_sound(draw):
+    problem = draw("gru", 40, 50, 3, 40)
+    wanted = problem.everything(native.recurrence)
+    POOL.clear()
+    long = draw("gru", 2000, 32, 32, 128)
+    struck, begun = [], []
+
+    def interrupt(*_):
+        struck.append(time.perf_counter())
+        raise KeyboardInterrupt
+
+    def run_until_struck():
+        timer.start()
+        while True:  # one call is longer than the timer; another begins should it end first
+            native.recurrence("gru", long.x, long.state[0], *long.weights)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    timer = threading.Timer(0.02, lambda: (begun.append(time.perf_counter()), signal.raise_signal(signal.SIGINT)))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_until_struck()
+    finally:
+        timer.join()
+        signal.signal(signal.SIGINT, before)
+    assert len(begun) == len(struck) == 1
+    idle = POOL.idle
+    for _ in range(3):
+        assert all(map(torch.equal, problem.everything(native.recurrence), wanted))
+    assert POOL.idle <= idle + (64 << 20)
 
 
 def test_layers_train_in_a_thread_while_another_infers():
