@@ -139,3 +139,18 @@ def test_what_has_no_step_is_refused_and_what_has_no_kernel_goes_by_the_layer():
     assert isinstance(stepper, LayerStepper)
     x = torch.randn(4, 1, 3)
     torch.testing.assert_close(torch.stack([stepper.step(row) for row in x]), projected(x)[0])
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+def test_arrays_and_negated_tensors_are_taken_and_later_weights_are_not_seen(backend):
+    layer = make("gru", backend).eval()
+    stepper = layer.stepper()
+    x = torch.randn(4, 1, 3)
+    wanted = stepper.run(x).clone()
+    with torch.no_grad():
+        layer.weight_hh_l0.zero_()
+    for given in (x.numpy(), torch._neg_view(-x)):
+        stepper.reset()
+        torch.testing.assert_close(torch.stack([stepper.step(row).clone() for row in given]), wanted)
+        stepper.reset()
+        torch.testing.assert_close(stepper.run(given), wanted)

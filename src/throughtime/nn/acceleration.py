@@ -51,7 +51,7 @@ def accelerate(module: nn.Module) -> Acceleration:
     """
     replaced: list[tuple[str, str]] = []
     left = [(name, _WHY_CELLS_STAY) for name, part in module.named_modules() if isinstance(part, nn.RNNCellBase)]
-    successors: dict[nn.Module, nn.Module] = {}
+    successors: dict[nn.Module, Stack] = {}
     for name, layer in _recurrent_layers(module):
         reason = _obstacle(layer)
         if reason is not None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
 class Stepper(ABC):
     """What `layer.stepper()` gives: the layer as it is in evaluation, and the state that it is in.
 
-    Nothing is differentiated. Of a float32 layer that the native kernels can run, the weights are packed once, so that
-    later changes of the layer are not seen, and a step allocates nothing. Any other layer is called step by step.
+    It holds a copy of the weights: after they have changed, make a new one. Nothing is differentiated. Of a float32
+    layer that the native kernels can run, the weights are packed and a step allocates nothing; of any other layer the
+    copy is called step by step.
 
     Example:
         >>> from throughtime.nn import GRU
@@ -36,7 +39,7 @@ class Stepper(ABC):
     """
 
     @abstractmethod
-    def step(self, x: Tensor) -> Tensor:
+    def step(self, x: Tensor | np.ndarray) -> Tensor:
         """Feed x [batch, input]; the output [batch, hidden], which the next step may overwrite: `.clone()` to keep it.
 
         To be kept is also what a later `backward` reads, as in `loss += head(stepper.step(x).clone())`.
@@ -46,7 +49,7 @@ class Stepper(ABC):
         """
 
     @abstractmethod
-    def run(self, x: Tensor) -> Tensor:
+    def run(self, x: Tensor | np.ndarray) -> Tensor:
         """Feed x [time, batch, input], time first even if the layer is not; the outputs [time, batch, hidden].
 
         Raises:
@@ -84,28 +87,27 @@ class PackedStepper(PackedLayers, Stepper):
 
 
 class LayerStepper(Stepper):
-    """By the layer itself, on whatever backend it takes."""
+    """By a copy of the layer, on whatever backend it takes."""
 
     def __init__(self, layer: Stack, batch_size: int) -> None:
-        self._layer, self._batch_size = layer, batch_size
+        self._layer, self._batch_size = deepcopy(layer).eval(), batch_size
         self.reset()
 
-    def step(self, x: Tensor) -> Tensor:  # noqa: D102
+    def step(self, x: Tensor | np.ndarray) -> Tensor:  # noqa: D102
+        x = x if isinstance(x, Tensor) else torch.from_numpy(x)
         if x.shape != (self._batch_size, self._layer.input_size):
             expected = [self._batch_size, self._layer.input_size]
             raise ShapeError(f"step got {list(x.shape)}, expected {expected}, [batch, input]")
         return self.run(x.unsqueeze(0))[0]
 
-    def run(self, x: Tensor) -> Tensor:  # noqa: D102
+    def run(self, x: Tensor | np.ndarray) -> Tensor:  # noqa: D102
+        x = x if isinstance(x, Tensor) else torch.from_numpy(x)
         if x.dim() != 3 or x.shape[1:] != (self._batch_size, self._layer.input_size):
             expected = f"[time, {self._batch_size}, {self._layer.input_size}]"
             raise ShapeError(f"run got {list(x.shape)}, expected {expected}")
-        training, batch_first = self._layer.training, self._layer.batch_first
-        try:
-            with torch.no_grad():
-                output, self._state = self._layer.eval()(x.transpose(0, 1) if batch_first else x, self._state)
-        finally:
-            self._layer.train(training)
+        batch_first = self._layer.batch_first
+        with torch.no_grad():
+            output, self._state = self._layer(x.transpose(0, 1) if batch_first else x, self._state)
         return output.transpose(0, 1) if batch_first else output
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakSet
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
@@ -58,8 +59,8 @@ class PackedLayers:
         self._changed = tuple(part for part in (self._output, self.h, self.c) if part is not None)
         _LIVING.add(self)
 
-    def step(self, x: Tensor) -> Tensor:
-        """One step, with nothing allocated.
+    def step(self, x: Tensor | np.ndarray) -> Tensor:
+        """One step, with nothing allocated where x is a contiguous float32 tensor.
 
         Args:
             x: [batch, input].
@@ -71,7 +72,14 @@ class PackedLayers:
         Raises:
             ShapeError: for another shape.
         """
-        if x.shape != self._shape or x.dtype is not torch.float32 or not x.is_contiguous() or x.device.type != "cpu":
+        if (
+            type(x) is not Tensor
+            or x.shape != self._shape
+            or x.dtype is not torch.float32
+            or not x.is_contiguous()
+            or not x.is_cpu
+            or x.is_neg()
+        ):
             x = self._accepted(x)
         self._calls[0].x = x.data_ptr()
         status = self._forward(self._address, len(self._calls))
@@ -80,7 +88,7 @@ class PackedLayers:
             require_library().check(status, self._calls[0])
         return self._output
 
-    def run(self, x: Tensor) -> Tensor:
+    def run(self, x: Tensor | np.ndarray) -> Tensor:
         """Many steps at once.
 
         Args:
@@ -92,9 +100,10 @@ class PackedLayers:
         Raises:
             ShapeError: for another shape.
         """
+        x = x if isinstance(x, Tensor) else torch.from_numpy(x)
         if x.dim() != 3 or x.shape[1:] != self._shape:
             raise ShapeError(f"run got {list(x.shape)}, expected [time, {self._shape[0]}, {self._shape[1]}]")
-        x = x.detach().to("cpu", torch.float32)
+        x = x.detach().to("cpu", torch.float32).resolve_neg()
         outputs = [_empty(len(x), *self.h.shape[1:]) for _ in self._packed[:2]]  # a layer reads one, writes the other
         calls, scratch = self._arranged(x, [outputs[index % 2] for index in range(len(self._packed))])
         # All layers in one call, so that an interruption finds them at the same step.
@@ -104,10 +113,11 @@ class PackedLayers:
         del scratch  # in use until here
         return outputs[(len(self._packed) - 1) % 2]
 
-    def _accepted(self, x: Tensor) -> Tensor:
+    def _accepted(self, x: Tensor | np.ndarray) -> Tensor:
+        x = x if isinstance(x, Tensor) else torch.from_numpy(x)
         if x.shape != self._shape:
             raise ShapeError(f"step got {list(x.shape)}, expected {list(self._shape)}, [batch, input]")
-        return x.detach().to("cpu", torch.float32).contiguous()
+        return x.detach().to("cpu", torch.float32).resolve_neg().contiguous()
 
     def _pack(self, weights: Weights) -> Tensor:
         weight_ih, weight_hh = weights[0].detach().contiguous(), weights[1].detach().contiguous()
