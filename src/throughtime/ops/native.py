@@ -135,11 +135,13 @@ def _parts(kind: str, state: State) -> tuple[Tensor | None, Tensor | None]:
 
 def _numbers(kind: str, x: Tensor, h0: Tensor | None) -> tuple[str, torch.dtype]:
     """In which numbers products are taken, and the dtype of the results."""
+    if not torch.is_autocast_enabled("cpu"):
+        return ("bfloat16" if x.dtype == torch.bfloat16 else "float32"), x.dtype
     low = product_dtype(x.dtype, "cpu")
-    if torch.is_autocast_enabled("cpu") and low not in (torch.bfloat16, torch.float64):
+    if low not in (torch.bfloat16, torch.float64):
         raise UnsupportedError(f"the kernels know no autocast to {low}: use another backend")
     precision = "bfloat16" if low == torch.bfloat16 else "float32"
-    if kind != "gru" or not torch.is_autocast_enabled("cpu"):
+    if kind != "gru":
         return precision, low
     # torch's RNN and LSTM give what their products have; its GRU mixes h into that, and keeps h's dtype.
     return precision, torch.promote_types(low, (x if h0 is None else h0).dtype)
