@@ -284,11 +284,6 @@ def head(setting: Setting, count: int) -> dict[str, int]:
     }
 
 
-def leading(setting: Setting, count: int) -> tuple[int, ...]:
-    """`head`, in the order of the struct."""
-    return tuple(head(setting, count).values())
-
-
 def _layer(
     setting: Setting, operands: Operands, marks: Marks, count: int
 ) -> tuple[dict[str, int | None], tuple[Tensor | None, ...]]:

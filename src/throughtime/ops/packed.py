@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 
 from .._errors import ShapeError
-from ._kernels import Marks, Operands, Setting, check, leading, measure, require_library
+from ._kernels import Marks, Operands, Setting, check, head, measure, require_library
 from ._library import ForwardCall, Layer, address, threads
 from ._pool import POOL
 
@@ -124,8 +124,8 @@ class PackedLayers:
         own = (weight_ih, weight_hh, *(None if bias is None else bias.detach().contiguous() for bias in weights[2:]))
         operands = Operands(_empty(0, 1, weight_ih.shape[1]), None, None, *own)
         check(self._setting, operands, Marks())
-        addresses = (None if part is None else part.data_ptr() for part in own)
-        layer = Layer(*leading(self._setting, 1), *operands.x.shape, operands.weight_hh.shape[1], *addresses)
+        addresses = {name: None if part is None else part.data_ptr() for name, part in zip(_WEIGHTS, own, strict=True)}
+        layer = Layer(**head(self._setting, 1), **_sizes(operands.x, weight_hh.shape[1]), **addresses)
         found = require_library().measure(layer)
         packed = torch.empty(found.packed, dtype=torch.uint8, device="cpu")
         require_library().pack(layer, packed.data_ptr())
@@ -145,7 +145,7 @@ class PackedLayers:
     def _call(self, index: int, x: Tensor, output: Tensor, count: int) -> ForwardCall:
         hidden = self.h.shape[2]
         h, c = self.h[index].data_ptr(), None if self.c is None else self.c[index].data_ptr()
-        call = ForwardCall(*leading(self._setting, count), *x.shape, hidden)
+        call = ForwardCall(**head(self._setting, count), **_sizes(x, hidden))
         call.packed = self._packed[index].data_ptr()
         call.x, call.x_time, call.x_batch, call.x_feature = x.data_ptr(), *x.stride()
         call.h0, call.c0, call.h0_batch, call.c0_batch = h, c, hidden, hidden
@@ -156,6 +156,13 @@ class PackedLayers:
     def _run_alone(self) -> None:
         for call in self._calls:
             call.threads = 1
+
+
+_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+def _sizes(x: Tensor, hidden: int) -> dict[str, int]:
+    return dict(zip(("time", "batch", "input", "hidden"), (*x.shape, hidden), strict=True))
 
 
 def _empty(*shape: int) -> Tensor:
