@@ -70,7 +70,7 @@ def workers(peers: list[str], threads: int) -> Iterator[tuple[dict[str, Worker],
         yield here, versions
 
 
-def time_in_turn(here: dict[str, Worker], cases: list[Case], repeats: int, seconds: float = 0.02) -> list[Timing]:
+def time_in_turn(here: dict[str, Worker], cases: list[Case], repeats: int, seconds: float = 0.05) -> list[Timing]:
     """Each peer's times for each case: one repeat of all, then the next, beginning elsewhere every time."""
     found = []
     for worker in here.values():

@@ -19,6 +19,7 @@ import numpy as np
 from _case import Case
 from _peers import Unsupported, prepare, version
 
+_WARMING = 0.15  # seconds, after which a team of threads that slept is on cores of its own again
 _PAUSE = 0.02  # seconds; threads that spin after a call have given up by then
 
 
@@ -74,7 +75,7 @@ class Worker:
         self._ask("forget")
 
     def measure(self, case: Case, seconds: float, warm_up: bool = True) -> float:
-        """Mean seconds a call, over about `seconds` of calls, and at least one, after as many to `warm_up`."""
+        """Mean seconds a call, over about `seconds` of calls, and at least one, after some to `warm_up`."""
         time.sleep(_PAUSE)
         return self._ask("measure", case=asdict(case), seconds=seconds, warm_up=warm_up)["seconds"]
 
@@ -126,16 +127,19 @@ def disagreement(one: dict[str, list[float]], other: dict[str, list[float]]) -> 
 
 
 def _time(run: Any, seconds: float, warm_up: bool) -> float:
-    calls = 1
     if warm_up:
-        started, calls = time.perf_counter(), 0
-        while calls == 0 or time.perf_counter() - started < seconds:
-            run()
-            calls += 1
+        _calls_within(run, _WARMING)
     started = time.perf_counter()
-    for _ in range(calls):
-        run()
+    calls = _calls_within(run, seconds)
     return (time.perf_counter() - started) / calls
+
+
+def _calls_within(run: Any, seconds: float) -> int:
+    started, calls = time.perf_counter(), 0
+    while calls == 0 or time.perf_counter() - started < seconds:
+        run()
+        calls += 1
+    return calls
 
 
 def _serve(peer: str, threads: int) -> None:
