@@ -61,7 +61,7 @@ struct Chunk {
     }
 
   private:
-    static constexpr int64_t kChunkBytes = 3 << 20, kFewestRows = 192, kMostRows = 1024;
+    static constexpr int64_t kChunkBytes = 6 << 20, kFewestRows = 192, kMostRows = 1024;
 };
 
 template <class Cell, class Number>
