@@ -21,10 +21,11 @@ from _common import DATA, idle_or_leave, options, place, processor, write_json
 from _page import PAGE, table, write_section
 
 WAYS = {"native kernels": {}, "torch.nn": {"THROUGHTIME_LIBRARY": "nowhere"}}
+_DEMO = files("throughtime") / "demo_data"
 TASKS = {
     "tinyshakespeare, LSTM of 2 layers": DATA / "tinyshakespeare" / "input.txt",
-    "demo, Shakespeare": Path(str(files("throughtime"))) / "demo_data" / "shakespeare.txt",
-    "demo, CO2": Path(str(files("throughtime"))) / "demo_data" / "co2.csv",
+    "demo, Shakespeare": Path(str(_DEMO.joinpath("shakespeare.txt"))),
+    "demo, CO2": Path(str(_DEMO.joinpath("co2.csv"))),
 }
 _RUNS = 3
 
