@@ -119,7 +119,8 @@ class BackwardRun {
         if (from == nullptr)
             clear_row(to, row, share_.panel_begin, share_.panel_end);
         else
-            write_row(to, row, from + sequence * layer_.hidden, 1, layer_.hidden, share_.panel_begin, share_.panel_end);
+            write_operand<Float32>(to, row, from + sequence * layer_.hidden, 1, layer_.hidden, share_.panel_begin,
+                                   share_.panel_end);
     }
 
     // h before each step of the chunk, as the step saw it, and x.
@@ -136,9 +137,10 @@ class BackwardRun {
                 if (from == nullptr)
                     clear_row(chunk_.before, at, share_.panel_begin, share_.panel_end);
                 else
-                    write_row(chunk_.before, at, from, 1, layer_.hidden, share_.panel_begin, share_.panel_end);
-                write_row(chunk_.x, at, call_.x + time * call_.x_time + sequence * call_.x_batch, call_.x_feature,
-                          layer_.input, x_begin, x_end);
+                    write_operand<Float32>(chunk_.before, at, from, 1, layer_.hidden, share_.panel_begin,
+                                           share_.panel_end);
+                write_operand<Float32>(chunk_.x, at, call_.x + time * call_.x_time + sequence * call_.x_batch,
+                                       call_.x_feature, layer_.input, x_begin, x_end);
             }
         }
     }

@@ -84,7 +84,7 @@ constexpr int64_t words_of(int64_t features) {
     return features / Number::kPerWord + (features % Number::kPerWord != 0);
 }
 
-// Panels begin … end of one row as an operand, from features `stride` apart.
+// Panels begin … end of one row as an operand, from features `stride` apart; in float32, the row itself.
 template <class Number>
 void write_operand(const Panels &panels, int64_t row, const float *from, int64_t stride, int64_t features,
                    int64_t begin, int64_t end) {

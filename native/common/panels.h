@@ -1,7 +1,7 @@
 // Panels: a matrix [rows, features] kept as [panel][row][kWidth], features padded with zeros to whole panels.
 //
 // One layout serves both products of a recurrence. In W h each element of a row is broadcast against a vector of
-// weights; in the gradient of W the same row is one vector, or broadcast, while the sum ranges over rows. The rows of a
+// weights; in the gradient of W the same row is one vector, or broadcast, while the sum runs over rows. The rows of a
 // panel lie side by side, and panels an odd number of rows apart, so that they do not compete for the same cache lines.
 #pragma once
 
@@ -47,12 +47,6 @@ THROUGHTIME_INLINE Vector only_first(Vector value, int count) {
     alignas(64) float values[kWidth];
     store(values, value);
     return load_first(values, count);
-}
-
-inline void write_row(const Panels &panels, int64_t row, const float *from, int64_t stride, int64_t features,
-                      int64_t begin, int64_t end) {
-    for (int64_t panel = begin; panel < end; ++panel)
-        store(panels.row(panel, row), load_panel(from, stride, features, panel));
 }
 
 inline void clear_row(const Panels &panels, int64_t row, int64_t begin, int64_t end) {

@@ -1,4 +1,4 @@
-// Steps, times and rows: a layer's sequences in the order in which it ranges over them.
+// Steps, times and rows: a layer's sequences in the order in which it runs over them.
 #pragma once
 
 #include "kernels.h"

@@ -122,9 +122,10 @@ void backward(const throughtime_product &call, int threads) {
         for (int64_t begin = 0; begin < call.rows; begin += kRowsOfChunk) {
             const int64_t rows = call.rows - begin < kRowsOfChunk ? call.rows - begin : kRowsOfChunk;
             for (int64_t row = member.begin(rows); row < member.end(rows); ++row) {
-                write_row(memory.x, row, call.x + (begin + row) * call.x_row, 1, call.input, 0, panels_of(call.input));
-                write_row(memory.d_y, row, call.d_y + (begin + row) * call.d_y_row, 1, call.output, 0,
-                          panels_of(call.output));
+                write_operand<Float32>(memory.x, row, call.x + (begin + row) * call.x_row, 1, call.input, 0,
+                                       panels_of(call.input));
+                write_operand<Float32>(memory.d_y, row, call.d_y + (begin + row) * call.d_y_row, 1, call.output, 0,
+                                       panels_of(call.output));
                 if (Number::kPerWord > 1)
                     write_operand<Number>(memory.operand, row, call.d_y + (begin + row) * call.d_y_row, 1, call.output,
                                           0, panels_of(call.output));

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from throughtime.ops import GATES
 from throughtime.ops._library import SETS, Library, library
-
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
 
 
 @dataclass
@@ -59,6 +58,15 @@ def draw() -> Callable[..., Problem]:
         return Problem(kind, torch.randn(time, batch, inputs), state, weights, cotangents)
 
     return make
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """So many, however few a run is given."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

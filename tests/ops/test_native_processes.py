@@ -18,14 +18,6 @@ from throughtime.ops._pool import POOL
 pytestmark = pytest.mark.usefixtures("kernels")
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_two_threads_at_once(draw):
     problems = [draw(kind, 40, 50, 3, 40, seed=seed) for seed, kind in enumerate(("gru", "lstm"))]
     wanted = [problem.everything(native.recurrence) for problem in problems]

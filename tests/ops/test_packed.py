@@ -27,14 +27,6 @@ def any_threads(request):
 
 
 @pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
 def poisoned(monkeypatch):
     """Give out memory full of what is no number, so that whatever is read before it is written shows."""
 

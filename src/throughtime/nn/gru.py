@@ -16,7 +16,6 @@ def _recurrence(hidden_size: int, reset_after: bool, layer_norm: bool) -> Recurr
     wanted = {"reset_after=False": not reset_after, "layer_norm": layer_norm}
     return Recurrence(
         kind="gru",
-        gates=3,
         equation=partial(gru_step, reset_after=reset_after),
         extras=extras if layer_norm else {},
         options=tuple(option for option, asked in wanted.items() if asked),

@@ -26,7 +26,7 @@ def _recurrence(
         extras |= dict.fromkeys(("gain_memory", "shift_memory"), (hidden_size,))
     wanted = {"peephole": peephole, "layer_norm": layer_norm}
     options = tuple(option for option, asked in wanted.items() if asked)
-    return Recurrence("lstm", 4, lstm_step, 2, extras, options, forget_bias)
+    return Recurrence("lstm", lstm_step, 2, extras, options, forget_bias)
 
 
 class LSTMCell(GatedCell):

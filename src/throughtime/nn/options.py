@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 from .._errors import ConfigurationError
 from .._types import State
+from ..ops import GATES
 
 
 class Options(TypedDict, total=False):
@@ -41,7 +42,6 @@ class Recurrence:
 
     Args:
         kind: its name among `ops.KINDS`.
-        gates: how many blocks of rows the weights have.
         equation: `state = equation(x, state, recurrent_mask=…, **parameters)`.
         parts: the tensors its state is made of.
         extras: shapes of the parameters that torch's own layer lacks, by name.
@@ -50,12 +50,16 @@ class Recurrence:
     """
 
     kind: str
-    gates: int
     equation: Callable[..., State]
     parts: int = 1
     extras: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     options: tuple[str, ...] = ()
     forget_bias: float | None = None
+
+    @property
+    def gates(self) -> int:
+        """How many blocks of rows the weights have."""
+        return GATES[self.kind]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ def _recurrence(hidden_size: int, nonlinearity: str, layer_norm: bool) -> Recurr
         raise ConfigurationError(f"nonlinearity={nonlinearity!r}: expected 'tanh' or 'relu'")
     return Recurrence(
         kind=f"rnn_{nonlinearity}",
-        gates=1,
         equation=partial(rnn_step, nonlinearity=nonlinearity),
         extras={"gain": (hidden_size,)} if layer_norm else {},
         options=("layer_norm",) if layer_norm else (),

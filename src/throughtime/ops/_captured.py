@@ -43,32 +43,22 @@ def _filled(
     return output, h_n, nothing if c_n is None else c_n, nothing.to(torch.uint8) if save is None else save
 
 
-def _fake_recurrence(
-    kind: str,
-    reverse: bool,
-    precision: str,
-    instructions: str,
-    keep: bool,
-    x: Tensor,
-    h0: Tensor | None,
-    c0: Tensor | None,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    *rest: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    check_setting(Setting(kind, reverse, precision, instructions))
+def _fake_recurrence(*given: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    setting, keep, operands = Setting(*given[:4]), given[4], Operands(*given[5:12])
+    check_setting(setting)
+    x = operands.x
     time, batch, input_size = x.shape
-    hidden = weight_hh.shape[1]
+    hidden = operands.weight_hh.shape[1]
     shape = (batch, hidden)
     save: Any = 0
     if keep and all(isinstance(size, int) for size in (time, batch, input_size, hidden)):
-        save = measure(Setting(kind, reverse, precision, instructions), time, batch, input_size, hidden, 1).save
+        save = measure(setting, time, batch, input_size, hidden, 1).save
     elif keep:
         save = torch.library.get_ctx().new_dynamic_size()  # only the kernels know
     return (
         x.new_empty(time, *shape),
         x.new_empty(shape),
-        x.new_empty(shape if kind == "lstm" else (0,)),
+        x.new_empty(shape if setting.kind == "lstm" else (0,)),
         x.new_empty(save, dtype=torch.uint8),
     )
 

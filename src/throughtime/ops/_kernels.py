@@ -26,6 +26,8 @@ from ._library import (
 from ._pool import ALIGNMENT, POOL
 
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
+"""How many blocks of rows the weights of each kind have."""
+
 TRACED = {
     "gru": ("reset", "update", "new", "recurrent"),
     "lstm": ("input", "forget", "cell", "output", "memory"),
@@ -96,8 +98,7 @@ def measure(setting: Setting, time: int, batch: int, input_size: int, hidden_siz
     Raises:
         ShapeError: where sizes are out of range.
     """
-    sizes = {"time": time, "batch": batch, "input": input_size, "hidden": hidden_size}
-    return require_library().measure(Layer(**head(setting, count), **sizes))
+    return require_library().measure(Layer(**head(setting, count), **extents((time, batch, input_size), hidden_size)))
 
 
 def resolved(tensors: Iterable[Tensor | None]) -> tuple[Tensor | None, ...]:
@@ -158,11 +159,36 @@ def check(setting: Setting, operands: Operands, marks: Marks) -> None:
         raise ShapeError(f"lstm got {'C' if operands.h0 is None else 'h'} alone as its state, expected the pair (h, C)")
     lengths, resets = marks
     if lengths is not None and (lengths.is_floating_point() or lengths.is_complex() or lengths.dtype is torch.bool):
-        raise ShapeError(f"lengths of {lengths.dtype}, expected integers: lengths.long()")
+        raise ShapeError(f"lengths of {lengths.dtype}, expected integers")
     if lengths is not None and (lengths.shape != (batch,) or not lengths.is_cpu):
         raise ShapeError(f"lengths {list(lengths.shape)} on {lengths.device}, expected [{batch}] on the CPU")
     if resets is not None and (resets.shape != (time, batch) or resets.dtype is not torch.bool or not resets.is_cpu):
         raise ShapeError(f"resets {list(resets.shape)} of {resets.dtype}, expected bool [{time}, {batch}] on the CPU")
+
+
+class _Ready(NamedTuple):
+    """What a kernel may be pointed at, and what the call needs."""
+
+    operands: Operands
+    marks: Marks
+    shape: tuple[int, int, int]
+    """[time, batch, hidden]."""
+    threads: int
+    needs: Sizes
+
+
+def _ready(setting: Setting, operands: Operands, marks: Marks) -> _Ready:
+    """A call's operands and marks checked, and as their memory must read.
+
+    Raises:
+        ConfigurationError, ShapeError, UnsupportedError: as `check`.
+    """
+    check(setting, operands, marks)
+    operands, marks = _plain(operands, marks)
+    time, batch, input_size = operands.x.shape
+    hidden, count = operands.weight_hh.shape[1], threads()
+    needs = measure(setting, time, batch, input_size, hidden, count)
+    return _Ready(operands, marks, (time, batch, hidden), count, needs)
 
 
 def run_forward(setting: Setting, operands: Operands, marks: Marks, keep: bool) -> Ran:
@@ -171,19 +197,15 @@ def run_forward(setting: Setting, operands: Operands, marks: Marks, keep: bool) 
     Raises:
         ShapeError, UnsupportedError: as `check`.
     """
-    check(setting, operands, marks)
-    operands, marks = _plain(operands, marks)
+    operands, marks, shape, count, needs = _ready(setting, operands, marks)
     x, h0, c0 = operands[:3]
-    time, batch, _ = x.shape
-    hidden, count = operands.weight_hh.shape[1], threads()
-    needs = measure(setting, time, batch, x.shape[2], hidden, count)
-    output = x.new_empty(time, batch, hidden)
-    h_n = x.new_empty(batch, hidden)
-    c_n = x.new_empty(batch, hidden) if setting.kind == "lstm" else None
+    output = x.new_empty(shape)
+    h_n = x.new_empty(shape[1:])
+    c_n = x.new_empty(shape[1:]) if setting.kind == "lstm" else None
     save = POOL.take(needs.save) if keep else None
     scratch = POOL.take(needs.forward_scratch)
     layer, held = _layer(setting, operands, marks, count)
-    h0, c0 = _rows(h0), _rows(c0)
+    h0, c0 = adjacent(h0), adjacent(c0)
     call = ForwardCall(
         **layer,
         **_sequences(x, h0, c0, output),
@@ -216,22 +238,18 @@ def run_backward(
     Raises:
         ShapeError, UnsupportedError: as `check`; hooks on saved tensors may have given back anything.
     """
-    check(setting, operands, marks)
-    operands, marks = _plain(operands, marks)
+    operands, marks, shape, count, needs = _ready(setting, operands, marks)
     x, h0, c0 = operands[:3]
-    time, batch, _ = x.shape
-    hidden, count = operands.weight_hh.shape[1], threads()
-    needs = measure(setting, time, batch, x.shape[2], hidden, count)
     gradients = tuple(
         operand.new_empty(operand.shape) if want and operand is not None else None
         for operand, want in zip(operands, wanted, strict=True)
     )
-    output, save = _checked(setting, needs, (time, batch, hidden), output, save)
+    output, save = _checked(setting, needs, shape, output, save)
     scratch = POOL.take(needs.backward_scratch)
     layer, held = _layer(setting, operands, marks, count)
-    h0, c0 = _rows(h0), _rows(c0)
+    h0, c0 = adjacent(h0), adjacent(c0)
     d_output, d_h_n, d_c_n = resolved(cotangents)
-    d_output = _rows(d_output)
+    d_output = adjacent(d_output)
     d_h_n, d_c_n = (None if part is None else part.contiguous() for part in (d_h_n, d_c_n))
     d_output_time, d_output_batch = (0, 0) if d_output is None else d_output.stride()[:2]
     call = BackwardCall(
@@ -257,12 +275,9 @@ def run_trace(setting: Setting, operands: Operands, marks: Marks) -> dict[str, T
     Raises:
         ConfigurationError, ShapeError, UnsupportedError: as `check`.
     """
-    check(setting, operands, marks)
-    operands, marks = _plain(operands, marks)
-    time, batch = operands.x.shape[:2]
-    hidden, count = operands.weight_hh.shape[1], threads()
+    operands, marks, shape, count, _ = _ready(setting, operands, marks)
     names = TRACED.get(setting.kind, ())
-    traced = operands.x.new_empty(len(names), time, batch, hidden)
+    traced = operands.x.new_empty(len(names), *shape)
     if traced.numel():
         save = run_forward(setting, operands, marks, keep=True).save
         layer, held = _layer(setting, operands, marks, count)
@@ -284,6 +299,16 @@ def head(setting: Setting, count: int) -> dict[str, int]:
     }
 
 
+def extents(x_shape: Sequence[int], hidden_size: int) -> dict[str, int]:
+    """The fields of `throughtime_layer` that tell its sizes."""
+    return dict(zip(("time", "batch", "input", "hidden"), (*x_shape, hidden_size), strict=True))
+
+
+def addresses(weights: Sequence[Tensor | None]) -> dict[str, int | None]:
+    """The fields of `throughtime_layer` that point at weights and biases."""
+    return dict(zip(Operands._fields[3:], map(_address, weights), strict=True))
+
+
 def _layer(
     setting: Setting, operands: Operands, marks: Marks, count: int
 ) -> tuple[dict[str, int | None], tuple[Tensor | None, ...]]:
@@ -291,17 +316,10 @@ def _layer(
     weights = tuple(None if weight is None else weight.contiguous() for weight in operands[3:])
     lengths = None if marks.lengths is None else marks.lengths.to(torch.int64).contiguous()
     resets = marks.resets
-    time, batch, input_size = operands.x.shape
     fields: dict[str, int | None] = {
         **head(setting, count),
-        "time": time,
-        "batch": batch,
-        "input": input_size,
-        "hidden": operands.weight_hh.shape[1],
-        "weight_ih": _address(weights[0]),
-        "weight_hh": _address(weights[1]),
-        "bias_ih": _address(weights[2]),
-        "bias_hh": _address(weights[3]),
+        **extents(operands.x.shape, operands.weight_hh.shape[1]),
+        **addresses(weights),
     }
     if lengths is not None:
         fields["lengths"] = lengths.data_ptr()
@@ -331,12 +349,12 @@ def _sequences(x: Tensor, h0: Tensor | None, c0: Tensor | None, output: Tensor) 
 
 
 @overload
-def _rows(tensor: Tensor) -> Tensor: ...
+def adjacent(tensor: Tensor) -> Tensor: ...
 @overload
-def _rows(tensor: None) -> None: ...
+def adjacent(tensor: None) -> None: ...
 @overload
-def _rows(tensor: Tensor | None) -> Tensor | None: ...
-def _rows(tensor: Tensor | None) -> Tensor | None:
+def adjacent(tensor: Tensor | None) -> Tensor | None: ...
+def adjacent(tensor: Tensor | None) -> Tensor | None:
     """A tensor whose features are adjacent."""
     return tensor if tensor is None or tensor.stride(-1) == 1 else tensor.contiguous()
 
@@ -352,7 +370,7 @@ def _checked(
         raise ShapeError(f"{setting.kind} got back {given}, expected the {needs.save} bytes of its forward")
     if save.data_ptr() % ALIGNMENT or not save.is_contiguous():
         save = POOL.take(needs.save).copy_(save)
-    return _rows(output.resolve_neg()), save
+    return adjacent(output.resolve_neg()), save
 
 
 def _address(tensor: Tensor | None) -> int | None:

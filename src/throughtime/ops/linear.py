@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ._autograd import captured, differentiated, tracked, transformed
-from ._kernels import require_library
+from ._kernels import adjacent, require_library
 from ._library import PRECISIONS, SETS, VERSION, Product, Sizes, threads, why_missing
 from ._operator import define
 from ._pool import POOL
@@ -69,14 +69,19 @@ class _Linear(torch.autograd.Function):
         (d_y,), wanted = cotangents, list(ctx.needs_input_grad[1:])
         x, weight = ctx.saved_tensors
         if differentiated(cotangents):
-            found = (d_y @ weight, d_y.mT @ x, d_y.sum(0))
+            found = _gradients(x, weight, d_y)
         else:
             found = (_backward_operator if captured((x, weight, d_y)) else _backward)(x, weight, d_y, wanted)
         return None, *(gradient if want else None for gradient, want in zip(found, wanted, strict=True))
 
 
+def _gradients(x: Tensor, weight: Tensor, d_y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Those of x, weight and bias, differentiable themselves."""
+    return d_y @ weight, d_y.mT @ x, d_y.sum(0)
+
+
 def _forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    x, weight = _adjacent(x.resolve_neg()), weight.resolve_neg().contiguous()
+    x, weight = adjacent(x.resolve_neg()), weight.resolve_neg().contiguous()
     bias = None if bias is None else bias.resolve_neg().contiguous()
     y = x.new_empty(len(x), len(weight))
     fields = _sized(x, weight)
@@ -97,7 +102,7 @@ def _forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def _backward(x: Tensor, weight: Tensor, d_y: Tensor, wanted: list[bool]) -> list[Tensor | None]:
     x, weight, d_y = (part.resolve_neg() for part in (x, weight, d_y))
-    x, weight, d_y = _adjacent(x), weight.contiguous(), _adjacent(d_y)
+    x, weight, d_y = adjacent(x), weight.contiguous(), adjacent(d_y)
     shapes = (x.shape, weight.shape, weight.shape[:1])
     gradients = [x.new_empty(shape) if want else None for shape, want in zip(shapes, wanted, strict=True)]
     d_x, d_weight, d_bias = (None if gradient is None else gradient.data_ptr() for gradient in gradients)
@@ -137,11 +142,6 @@ def _measured(**fields: int) -> Sizes:
     return require_library().measure_product(Product(**fields))
 
 
-def _adjacent(rows: Tensor) -> Tensor:
-    """Rows whose features are adjacent."""
-    return rows if rows.stride(1) == 1 else rows.contiguous()
-
-
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return _forward(x, weight, bias)
 
@@ -168,7 +168,7 @@ def _fake_backward(x: Tensor, weight: Tensor, d_y: Tensor, wanted: list[bool]) -
 def _differentiate_backward(run: Any, x: Tensor, weight: Tensor, d_y: Tensor, wanted: list[bool]) -> list[Tensor]:
     if not differentiated((d_y,)):
         return run(x, weight, d_y, wanted)
-    found = (d_y @ weight, d_y.mT @ x, d_y.sum(0))
+    found = _gradients(x, weight, d_y)
     return [gradient if want else x.new_empty(0) for gradient, want in zip(found, wanted, strict=True)]
 
 

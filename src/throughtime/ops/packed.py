@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 
 from .._errors import ShapeError
-from ._kernels import Marks, Operands, Setting, check, head, measure, require_library
+from ._kernels import Marks, Operands, Setting, addresses, check, extents, head, measure, require_library
 from ._library import ForwardCall, Layer, address, threads
 from ._pool import POOL
 
@@ -124,8 +124,7 @@ class PackedLayers:
         own = (weight_ih, weight_hh, *(None if bias is None else bias.detach().contiguous() for bias in weights[2:]))
         operands = Operands(_empty(0, 1, weight_ih.shape[1]), None, None, *own)
         check(self._setting, operands, Marks())
-        addresses = {name: None if part is None else part.data_ptr() for name, part in zip(_WEIGHTS, own, strict=True)}
-        layer = Layer(**head(self._setting, 1), **_sizes(operands.x, weight_hh.shape[1]), **addresses)
+        layer = Layer(**head(self._setting, 1), **extents(operands.x.shape, weight_hh.shape[1]), **addresses(own))
         found = require_library().measure(layer)
         packed = torch.empty(found.packed, dtype=torch.uint8, device="cpu")
         require_library().pack(layer, packed.data_ptr())
@@ -145,7 +144,7 @@ class PackedLayers:
     def _call(self, index: int, x: Tensor, output: Tensor, count: int) -> ForwardCall:
         hidden = self.h.shape[2]
         h, c = self.h[index].data_ptr(), None if self.c is None else self.c[index].data_ptr()
-        call = ForwardCall(**head(self._setting, count), **_sizes(x, hidden))
+        call = ForwardCall(**head(self._setting, count), **extents(x.shape, hidden))
         call.packed = self._packed[index].data_ptr()
         call.x, call.x_time, call.x_batch, call.x_feature = x.data_ptr(), *x.stride()
         call.h0, call.c0, call.h0_batch, call.c0_batch = h, c, hidden, hidden
@@ -156,13 +155,6 @@ class PackedLayers:
     def _run_alone(self) -> None:
         for call in self._calls:
             call.threads = 1
-
-
-_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-
-
-def _sizes(x: Tensor, hidden: int) -> dict[str, int]:
-    return dict(zip(("time", "batch", "input", "hidden"), (*x.shape, hidden), strict=True))
 
 
 def _empty(*shape: int) -> Tensor:
