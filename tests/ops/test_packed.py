@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import tracemalloc
+from copy import deepcopy
 
 import pytest
 import torch
@@ -101,7 +102,8 @@ def test_a_step_allocates_nothing(kind, stack):
     assert operations.seen == []
     tracemalloc.start()
     try:
-        mine.step(x)
+        for _ in range(100):  # what Python itself keeps of code that it meets again and again
+            mine.step(x)
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
         for _ in range(1000):
@@ -129,6 +131,27 @@ def test_after_a_fork_the_child_goes_on_by_itself(stack):
             os._exit(2)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_step_follows_the_number_of_threads(stack):
+    mine, x = PackedLayers("gru", stack("gru", 17)), torch.randn(1, 3)
+    taken = []
+    for count in (2, 1, 2):
+        torch.set_num_threads(count)
+        mine.step(x)
+        taken.append(mine._calls[0].threads)
+    assert taken == [2, 1, 2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_deep_copy_goes_its_own_way(kind, stack):
+    mine, x = PackedLayers(kind, stack(kind, 17, 2)), torch.randn(6, 1, 3)
+    mine.run(x[:2])
+    other = deepcopy(mine)
+    found = [[layers.step(row).clone() for row in x[2:]] for layers in (mine, other)]
+    assert all(map(torch.equal, *found))
+    assert not torch.equal(found[0][0], found[0][1])
 
 
 def test_a_backward_through_memory_that_has_changed_is_refused(stack):

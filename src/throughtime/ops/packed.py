@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -32,8 +31,6 @@ class PackedLayers:
     Attributes:
         h: the state [layers, batch, hidden], which each call changes in place; so is `c`, the memories of an LSTM.
 
-    A step takes as many threads as torch had when this was made, and one in a process forked since.
-
     Raises:
         UnsupportedError: where there are no kernels.
 
@@ -53,11 +50,16 @@ class PackedLayers:
             self._packed = [self._pack(own) for own in weights]
             self._shape = torch.Size((batch_size, input_size))
             self._outputs = _empty(len(weights), 1, batch_size, hidden_size)
-            self._output = self._outputs[-1, 0]
-        self._calls, self._scratch = self._arranged(_empty(1, batch_size, input_size), list(self._outputs))
-        self._forward, self._address = require_library().functions.throughtime_forward, address(self._calls)
-        self._changed = tuple(part for part in (self._output, self.h, self.c) if part is not None)
-        _LIVING.add(self)
+        self._arrange()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PackedLayers:
+        """One that goes its own way from the same state; packed weights, which never change, are shared."""
+        other = copy(self)
+        with torch.inference_mode(False):
+            other.h, other.c = self.h.clone(), None if self.c is None else self.c.clone()
+            other._outputs = self._outputs.clone()
+        other._arrange()
+        return other
 
     def step(self, x: Tensor | np.ndarray) -> Tensor:
         """One step, with nothing allocated where x is a contiguous float32 tensor.
@@ -81,6 +83,8 @@ class PackedLayers:
             or x.is_neg()
         ):
             x = self._accepted(x)
+        if threads() != self._threads:
+            self._arrange()
         self._calls[0].x = x.data_ptr()
         status = self._forward(self._address, len(self._calls))
         increment_version(self._changed)  # autograd knows nothing of what the kernels write
@@ -112,6 +116,13 @@ class PackedLayers:
         require_library().check(status, calls[0])
         del scratch  # in use until here
         return outputs[(len(self._packed) - 1) % 2]
+
+    def _arrange(self) -> None:
+        """Make ready all that a step needs, on as many threads as there are now."""
+        self._threads, self._output = threads(), self._outputs[-1, 0]
+        self._calls, self._scratch = self._arranged(_empty(1, *self._shape), list(self._outputs))
+        self._forward, self._address = require_library().functions.throughtime_forward, address(self._calls)
+        self._changed = tuple(part for part in (self._output, self.h, self.c) if part is not None)
 
     def _accepted(self, x: Tensor | np.ndarray) -> Tensor:
         x = x if isinstance(x, Tensor) else torch.from_numpy(x)
@@ -152,22 +163,7 @@ class PackedLayers:
         call.h_n, call.c_n = h, c
         return call
 
-    def _run_alone(self) -> None:
-        for call in self._calls:
-            call.threads = 1
-
 
 def _empty(*shape: int) -> Tensor:
     """As the kernels take it, whatever torch's defaults are."""
     return torch.empty(shape, dtype=torch.float32, device="cpu")
-
-
-def _note_fork() -> None:
-    for layers in _LIVING:
-        layers._run_alone()
-
-
-_LIVING: WeakSet[PackedLayers] = WeakSet()
-"""Those made here, which must not wait in a child process for threads that it does not have."""
-
-os.register_at_fork(after_in_child=_note_fork)
