@@ -35,6 +35,9 @@ def poisoned(monkeypatch):
         def take(self, size):
             return torch.full((size,), 255, dtype=torch.uint8)
 
+        def numbers(self, *shape):
+            return torch.full(shape, float("nan"))
+
     empty = torch.empty
     monkeypatch.setattr(packed, "POOL", Poison())
     monkeypatch.setattr(packed, "_empty", lambda *shape: empty(shape).fill_(float("nan")))

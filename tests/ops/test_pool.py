@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import gc
+import io
 import threading
+from copy import deepcopy
 
 import pytest
 import torch
@@ -33,6 +35,32 @@ def test_sizes_are_exact_and_aligned(size):
     assert taken.data_ptr() % 64 == 0
     taken.fill_(1)
     assert taken.sum() == size
+
+
+@pytest.mark.parametrize("rows", [0, 3, 1000])
+def test_numbers_are_tensors_like_any_other(rows):
+    pool = Pool(limit=64 * MEGABYTE)
+    taken = pool.numbers(rows, 7, 100)
+    assert taken.shape == (rows, 7, 100)
+    assert taken.dtype == torch.float32
+    assert taken.is_contiguous()
+    assert not taken._is_view()
+    copies = taken.normal_().clone(), deepcopy(taken), torch.from_numpy(taken.numpy().copy()), pickled(taken)
+    assert all(torch.equal(copy, taken) for copy in copies)
+    address = taken.data_ptr()
+    part = taken[1:]
+    del taken
+    assert pool.idle == 0
+    del part
+    assert rows < 1000 or pool.numbers(rows, 7, 100).data_ptr() == address
+
+
+def pickled(tensor):
+    """What `torch.save` makes of it."""
+    file = io.BytesIO()
+    torch.save(tensor, file)
+    file.seek(0)
+    return torch.load(file)
 
 
 def test_nearly_equal_sizes_share():

@@ -199,9 +199,8 @@ def run_forward(setting: Setting, operands: Operands, marks: Marks, keep: bool) 
     """
     operands, marks, shape, count, needs = _ready(setting, operands, marks)
     x, h0, c0 = operands[:3]
-    output = x.new_empty(shape)
-    h_n = x.new_empty(shape[1:])
-    c_n = x.new_empty(shape[1:]) if setting.kind == "lstm" else None
+    output, h_n = POOL.numbers(*shape), POOL.numbers(*shape[1:])
+    c_n = POOL.numbers(*shape[1:]) if setting.kind == "lstm" else None
     save = POOL.take(needs.save) if keep else None
     scratch = POOL.take(needs.forward_scratch)
     layer, held = _layer(setting, operands, marks, count)
@@ -241,7 +240,7 @@ def run_backward(
     operands, marks, shape, count, needs = _ready(setting, operands, marks)
     x, h0, c0 = operands[:3]
     gradients = tuple(
-        operand.new_empty(operand.shape) if want and operand is not None else None
+        POOL.numbers(*operand.shape) if want and operand is not None else None
         for operand, want in zip(operands, wanted, strict=True)
     )
     output, save = _checked(setting, needs, shape, output, save)
@@ -277,7 +276,7 @@ def run_trace(setting: Setting, operands: Operands, marks: Marks) -> dict[str, T
     """
     operands, marks, shape, count, _ = _ready(setting, operands, marks)
     names = TRACED.get(setting.kind, ())
-    traced = operands.x.new_empty(len(names), *shape)
+    traced = POOL.numbers(len(names), *shape)
     if traced.numel():
         save = run_forward(setting, operands, marks, keep=True).save
         layer, held = _layer(setting, operands, marks, count)

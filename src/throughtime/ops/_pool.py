@@ -1,4 +1,4 @@
-"""Memory for what a forward saves and for scratch, used again instead of being faulted in anew.
+"""Memory for results, for what a forward saves and for scratch, used again instead of being faulted in anew.
 
 A page that is touched for the first time costs more than the kernel's work on it. So large buffers are kept when the
 tensors over them die, and given out again to whoever asks for the same size.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from contextlib import suppress
+from math import prod
 from mmap import MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from threading import Lock
 from weakref import finalize
@@ -55,6 +56,16 @@ class Pool:
         view = memoryview(buffer)  # held by torch as long as the tensor's storage, and by nobody else
         finalize(view, self._give_back, buffer).atexit = False
         return torch.frombuffer(view, dtype=torch.uint8, count=size)
+
+    def numbers(self, *shape: int) -> Tensor:
+        """A float32 tensor of that shape and any content, likewise."""
+        size = 4 * prod(shape)
+        if size < _SMALL:
+            return torch.empty(shape, dtype=torch.float32, device="cpu")
+        view = self.take(size).view(torch.float32).view(shape)
+        # A tensor of its own: autograd refuses to change views that a function returns.
+        own = torch.empty(0, dtype=torch.float32, device="cpu")
+        return own.set_(view.untyped_storage(), 0, shape, view.stride())
 
     def clear(self) -> None:
         """Unmap what lies idle."""

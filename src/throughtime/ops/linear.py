@@ -83,7 +83,7 @@ def _gradients(x: Tensor, weight: Tensor, d_y: Tensor) -> tuple[Tensor, Tensor, 
 def _forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     x, weight = adjacent(x.resolve_neg()), weight.resolve_neg().contiguous()
     bias = None if bias is None else bias.resolve_neg().contiguous()
-    y = x.new_empty(len(x), len(weight))
+    y = POOL.numbers(len(x), len(weight))
     fields = _sized(x, weight)
     scratch = POOL.take(_measured(**fields).forward_scratch)
     product = Product(
@@ -104,7 +104,7 @@ def _backward(x: Tensor, weight: Tensor, d_y: Tensor, wanted: list[bool]) -> lis
     x, weight, d_y = (part.resolve_neg() for part in (x, weight, d_y))
     x, weight, d_y = adjacent(x), weight.contiguous(), adjacent(d_y)
     shapes = (x.shape, weight.shape, weight.shape[:1])
-    gradients = [x.new_empty(shape) if want else None for shape, want in zip(shapes, wanted, strict=True)]
+    gradients = [POOL.numbers(*shape) if want else None for shape, want in zip(shapes, wanted, strict=True)]
     d_x, d_weight, d_bias = (None if gradient is None else gradient.data_ptr() for gradient in gradients)
     fields = _sized(x, weight)
     scratch = POOL.take(_measured(**fields).backward_scratch)

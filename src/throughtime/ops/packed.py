@@ -108,7 +108,9 @@ class PackedLayers:
         if x.dim() != 3 or x.shape[1:] != self._shape:
             raise ShapeError(f"run got {list(x.shape)}, expected [time, {self._shape[0]}, {self._shape[1]}]")
         x = x.detach().to("cpu", torch.float32).resolve_neg()
-        outputs = [_empty(len(x), *self.h.shape[1:]) for _ in self._packed[:2]]  # a layer reads one, writes the other
+        outputs = [
+            POOL.numbers(len(x), *self.h.shape[1:]) for _ in self._packed[:2]
+        ]  # a layer reads one, writes the other
         calls, scratch = self._arranged(x, [outputs[index % 2] for index in range(len(self._packed))])
         # All layers in one call, so that an interruption finds them at the same step.
         status = self._forward(address(calls), len(calls))
