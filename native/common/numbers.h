@@ -89,7 +89,10 @@ template <class Number>
 void write_operand(const Panels &panels, int64_t row, const float *from, int64_t stride, int64_t features,
                    int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel)
-        Number::write(panels, panel, row, load_panel(from, stride, features, panel));
+        if constexpr (Number::kPerWord == 1)
+            copy_panel(panels.row(panel, row), from, stride, features, panel);
+        else
+            Number::write(panels, panel, row, load_panel(from, stride, features, panel));
 }
 
 } // namespace throughtime::THROUGHTIME_SET_NAME

@@ -40,6 +40,16 @@ THROUGHTIME_INLINE Vector load_panel(const float *from, int64_t stride, int64_t 
     return load(values);
 }
 
+// The same into memory: an element that is read again at once, by itself, is found where it was stored by itself.
+THROUGHTIME_INLINE void copy_panel(float *to, const float *from, int64_t stride, int64_t features, int64_t panel) {
+    const int count = features_in(panel, features);
+    if (count == kWidth && stride == 1)
+        return store(to, load(from + panel * kWidth));
+    store(to, Vector{});
+    for (int index = 0; index < count; ++index)
+        to[index] = from[(panel * kWidth + index) * stride];
+}
+
 // Zeros beyond the real features: in a product of pairs, 0 times a NaN there would spoil the last real one.
 THROUGHTIME_INLINE Vector only_first(Vector value, int count) {
     if (count >= kWidth)
