@@ -12,6 +12,12 @@ from throughtime.ops._pool import POOL
 SIZES = [((1, 1), 1), ((7, 40, 33), 65), ((1000, 3), 100), ((5, 300), 301), ((65536, 1), 1)]
 
 
+@pytest.fixture(autouse=True)
+def _few_inputs_too(monkeypatch):
+    """So that small products, which the tests can afford, are native ones."""
+    monkeypatch.setattr(sys.modules["throughtime.ops.linear"], "_FEW", 1)
+
+
 @pytest.fixture
 def native_calls(kernels, monkeypatch):
     """How many products ran natively."""
@@ -44,6 +50,18 @@ def test_values_and_gradients(shape, outputs, bias, native_calls):
         rows = own.new_tensor(shape[:-1]).prod().sqrt()
         assert (own - truth).abs().max() <= 2 * (peer - truth).abs().max() + 4 * rounding * rows.clamp(min=1)
     assert bool(native_calls) == (torch.Size(shape).numel() * outputs >= 1 << 16)
+
+
+def test_few_inputs_are_left_to_torch(native_calls, monkeypatch):
+    monkeypatch.undo()
+    counted, run = [], sys.modules["throughtime.ops.linear"]._forward
+    monkeypatch.setattr(
+        sys.modules["throughtime.ops.linear"], "_forward", lambda *given: counted.append(1) or run(*given)
+    )
+    for inputs, native in ((128, 0), (255, 0), (256, 1), (300, 1)):
+        counted.clear()
+        linear(torch.ones(1000, inputs), torch.ones(65, inputs))
+        assert len(counted) == native, inputs
 
 
 def test_any_strides(native_calls):

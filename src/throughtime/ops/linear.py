@@ -19,6 +19,9 @@ from ._pool import POOL
 _SMALL = 1 << 16
 """Below so many multiplications the crossing from Python costs more than a faster product saves."""
 
+_FEW = 256
+"""Below so many inputs a row is copied for too few multiplications: torch's product is the faster one."""
+
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """What torch.nn.functional.linear computes: by the native product where that serves, by torch where not.
@@ -55,7 +58,8 @@ def _served(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     if any(part.dtype != torch.float32 or part.device.type != "cpu" for part in given):
         return False
     fits = x.dim() > 0 and weight.dim() == 2 and x.shape[-1] == weight.shape[1]
-    return fits and (bias is None or bias.shape == weight.shape[:1]) and prod(x.shape) * len(weight) >= _SMALL
+    worth = fits and x.shape[-1] >= _FEW and prod(x.shape) * len(weight) >= _SMALL
+    return worth and (bias is None or bias.shape == weight.shape[:1])
 
 
 class _Linear(torch.autograd.Function):
