@@ -15,9 +15,15 @@ from .data import read_sound as read_sound
 from .data import read_text as read_text
 from .evaluation import backtest as backtest
 from .evaluation import likelihood as likelihood
+from .gradients import RTRL as RTRL
+from .gradients import UORO as UORO
+from .gradients import Checkpointed as Checkpointed
 from .gradients import Full as Full
+from .gradients import RandomTruncation as RandomTruncation
+from .gradients import SnAp1 as SnAp1
 from .gradients import Truncated as Truncated
 from .gradients import backward as backward
+from .gradients import compare_gradients as compare_gradients
 from .models import SequenceModel as SequenceModel
 from .nn import GRU as GRU
 from .nn import LSTM as LSTM

@@ -10,7 +10,7 @@ import pytest
 
 from throughtime.artifacts import load
 
-COMMANDS = ("describe", "train", "forecast", "generate", "score", "evaluate", "info", "doctor", "demo")
+COMMANDS = ("describe", "train", "forecast", "generate", "score", "evaluate", "gradients", "info", "doctor", "demo")
 LEVELS = ("50", "80", "95")
 PNG = b"\x89PNG"
 
@@ -88,6 +88,10 @@ def test_every_optimizer_by_name(throughtime, samples, optimizer) -> None:
         ["--model", "lstm", "--layers", "2", "--dropout", "0.2"],
         ["--strategy", "full", "--schedule", "linear"],
         ["--strategy", "truncated:4", "--clip", "0.5"],
+        ["--strategy", "truncated:4,12"],
+        ["--strategy", "checkpointed"],
+        ["--strategy", "checkpointed:1MB"],
+        ["--strategy", "artbp:4,8"],
         ["--precision", "bfloat16"],
         ["--unit", "byte"],
     ],
@@ -97,6 +101,29 @@ def test_settings_of_training(throughtime, samples, options) -> None:
     found = throughtime("train", samples / "book.txt", "--epochs", "1", "--out", "run", *options)
     assert (found.code, found.err) == (0, "")
     assert throughtime("evaluate", "run").code == 0
+
+
+@pytest.mark.parametrize("strategy", ["rtrl", "snap1", "uoro"])
+def test_training_forward_in_time(throughtime, samples, strategy, monkeypatch) -> None:
+    monkeypatch.setattr("throughtime.training.loop.Training._time_is_over", lambda self: self.position.step >= 3)
+    small = ["--hidden-size", "3", "--batch-size", "2", "--steps", "4", "--epochs", "1", "--model", "gru"]
+    found = throughtime("train", samples / "book.txt", "--out", "run", "--strategy", strategy, *small)
+    assert (found.code, found.err) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["hourly", "long", "book", "tone"])
+def test_gradients(throughtime, runs, name) -> None:
+    found = throughtime("gradients", runs / name, "--json", "--tolerance", "0.3")
+    assert (found.code, found.err) == (0, "")
+    full, *others = found.json["rows"]
+    assert full["bias"] == 0
+    assert all(row["refused"] is None and row["memory"] > 0 for row in others)
+    assert found.json["smallest_truncation"] is None or found.json["smallest_truncation"] < found.json["steps"]
+    told = throughtime("gradients", runs / name, "--strategy", "truncated:2", "--strategy", "uoro", "--steps", "8")
+    assert (told.code, told.err) == (0, "")
+    assert "Truncated(k1=2" in told.out
+    assert "UORO()" in told.out
+    assert "8 steps" in told.out
 
 
 @pytest.mark.parametrize("name", ["hourly", "long"])

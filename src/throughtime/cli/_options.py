@@ -12,6 +12,7 @@ import typer
 from .._errors import ConfigurationError
 from ..artifacts import store
 from ..data import Split
+from ..gradients import FORMS
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -100,7 +101,7 @@ Dropout = Annotated[float | None, typer.Option(help="Share of features dropped b
 HeadName = Annotated[
     Literal["student_t", "normal"] | None, typer.Option("--head", help="Distribution of values; student_t by default.")
 ]
-StrategyName = Annotated[str | None, typer.Option("--strategy", help="How gradients travel: full or truncated:STEPS.")]
+StrategyName = Annotated[str | None, typer.Option("--strategy", help=f"How gradients travel: {FORMS}.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training part; 30, for text by size.")]
 TimeBudget = Annotated[str | None, typer.Option(help="Time of training at most, such as 60s or 10m; none by default.")]
 Patience = Annotated[int | None, typer.Option(min=1, help="Validations without a better one; 8 for series.")]

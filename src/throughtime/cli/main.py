@@ -17,6 +17,7 @@ from .doctor import doctor
 from .evaluate import evaluate
 from .forecast import forecast
 from .generate import generate
+from .gradients import gradients
 from .info import info
 from .score import score
 from .train import train
@@ -29,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Recurrent networks from a file to forecasts, text and scores, trained by backpropagation through time.",
 )
-for command in (describe, train, forecast, generate, score, evaluate, info, doctor, demo):
+for command in (describe, train, forecast, generate, score, evaluate, gradients, info, doctor, demo):
     app.command()(command)
 
 

@@ -32,7 +32,9 @@ class Full(Strategy):
 
     exact = True
     unbiased = True
-    memory = "O(T)"
+    memory_order = "O(T)"
+    time_order = "1"
+    when = "whenever the sequence fits into memory: the reference"
     whole = True
 
     def segments(self, model: nn.Module, batch: Batch, loss: Loss, carry: State = None) -> Iterator[Segment]:

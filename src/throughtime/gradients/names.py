@@ -2,31 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .._errors import ConfigurationError
+from .checkpointed import Checkpointed
 from .full import Full
+from .random_truncation import RandomTruncation
+from .rtrl import RTRL
+from .snap1 import SnAp1
 from .strategy import Strategy
 from .truncated import Truncated
+from .uoro import UORO
 
-_FORMS = "full, truncated:STEPS"
+FORMS = (
+    "full, truncated:K1, truncated:K1,K2, checkpointed, checkpointed:STEPS, checkpointed:256MB, artbp:CHUNK,LENGTH, "
+    "rtrl, snap1, uoro"
+)
+"""How a strategy is written."""
 
 
 def strategy_named(text: str) -> Strategy:
     """The strategy that a text such as `full` or `truncated:32` names.
 
     Raises:
-        ConfigurationError: if there is none of that name, or its number is missing or out of range.
+        ConfigurationError: if there is none of that name, or its numbers are missing or out of range.
 
     Example:
-        >>> strategy_named("truncated:32")
-        Truncated(k1=32, k2=None)
+        >>> strategy_named("truncated:16,64"), strategy_named("checkpointed:256MB")
+        (Truncated(k1=16, k2=64), Checkpointed(segment=None, memory='256MB'))
     """
-    name, _, rest = text.partition(":")
+    name, colon, rest = text.partition(":")
+    given = rest.split(",") if colon else []
+    if name not in _MADE:
+        raise ConfigurationError(f"strategy {text!r} is not known; known: {FORMS}")
+    counts, make = _MADE[name]
+    if len(given) not in counts:
+        raise ConfigurationError(f"strategy {text!r}: {name} takes other numbers than these; known: {FORMS}")
+    return make(text, *given)
+
+
+def _number(text: str, part: str) -> int:
     try:
-        numbers = [int(part) for part in rest.split(",")] if rest else []
+        return int(part)
     except ValueError:
-        raise ConfigurationError(f"strategy {text!r}: {rest!r} is not a number of steps; known: {_FORMS}") from None
-    if name == "full" and not numbers:
-        return Full()
-    if name == "truncated" and len(numbers) in (1, 2):
-        return Truncated(*numbers)
-    raise ConfigurationError(f"strategy {text!r} is not known; known: {_FORMS}")
+        raise ConfigurationError(f"strategy {text!r}: {part!r} is not a number of steps; known: {FORMS}") from None
+
+
+def _checkpointed(text: str, *given: str) -> Strategy:
+    """A number alone is of steps, one with a unit of memory."""
+    if not given:
+        return Checkpointed()
+    return Checkpointed(segment=int(given[0])) if given[0].isdigit() else Checkpointed(memory=given[0])
+
+
+_MADE: dict[str, tuple[tuple[int, ...], Callable[..., Strategy]]] = {
+    "full": ((0,), lambda _: Full()),
+    "truncated": ((1, 2), lambda text, *given: Truncated(*(_number(text, part) for part in given))),
+    "checkpointed": ((0, 1), _checkpointed),
+    "artbp": ((2,), lambda text, *given: RandomTruncation(*(_number(text, part) for part in given))),
+    "rtrl": ((0,), lambda _: RTRL()),
+    "snap1": ((0,), lambda _: SnAp1()),
+    "uoro": ((0,), lambda _: UORO()),
+}

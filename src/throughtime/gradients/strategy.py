@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,13 +22,17 @@ class Strategy(ABC):
     Attributes:
         exact: whether the gradient is that of the whole sequence.
         unbiased: whether it is so on average.
-        memory: how its memory grows with the number of steps T, as in "O(T)".
+        memory_order: how its memory grows with the number of steps T, as in "O(T)".
+        time_order: what it costs, counted in forwards over the sequence; the backward comes on top.
+        when: whom it is for, in a few words.
         whole: whether it sees a whole sequence at once, so that a model that cannot be fed in pieces may use it.
     """
 
     exact: ClassVar[bool]
     unbiased: ClassVar[bool]
-    memory: ClassVar[str]
+    memory_order: ClassVar[str]
+    time_order: ClassVar[str]
+    when: ClassVar[str]
     whole: ClassVar[bool] = False
 
     @abstractmethod
@@ -39,8 +43,12 @@ class Strategy(ABC):
         at every yield.
         """
 
-    def check(self, model: nn.Module) -> None:
-        """Refuse, in words, a model that this strategy cannot feed in pieces."""
+    def check(self, model: nn.Module, batch: Batch | None = None, loss: Loss | None = None) -> None:
+        """Refuse, in words, a model that this strategy cannot feed in pieces, or, where one is given, such a batch.
+
+        Raises:
+            UnsupportedError, ConfigurationError: what `segments` would raise before the first gradient.
+        """
         if not self.whole and not streams(model):
             raise UnsupportedError(
                 f"{type(self).__name__} feeds a sequence in pieces, and {type(model).__name__} cannot take it so "
@@ -48,13 +56,12 @@ class Strategy(ABC):
             )
 
 
-def summed_loss(model: nn.Module, batch: Batch, loss: Loss, state: State) -> tuple[Tensor, Tensor, State]:
-    """One forward over `batch`: the weighted sum of its losses, the sum of the weights, and the state after it.
+def forward(model: nn.Module, batch: Batch, state: State) -> tuple[Any, State]:
+    """`output, state = model(batch.inputs, state)`, with the lengths and resets that the batch has.
 
     Raises:
         UnsupportedError: where the batch has lengths or resets and the model takes none, or lengths and the model is
             batch_first.
-        ShapeError: where the loss is not one value a step and sequence.
     """
     if batch.lengths is not None and getattr(model, "batch_first", False):
         raise UnsupportedError(
@@ -62,7 +69,23 @@ def summed_loss(model: nn.Module, batch: Batch, loss: Loss, state: State) -> tup
             "batch_first=False, and inputs [time, batch, …]"
         )
     extras = accepted(model, type(model).__name__, lengths=batch.lengths, resets=batch.resets)
-    output, state = model(batch.inputs, state, **extras)
+    return model(batch.inputs, state, **extras)
+
+
+@torch.no_grad()
+def advance(model: nn.Module, batch: Batch, state: State) -> State:
+    """The state after `batch`; no gradient is kept, and no loss taken."""
+    return forward(model, batch, state)[1]
+
+
+def summed_loss(model: nn.Module, batch: Batch, loss: Loss, state: State) -> tuple[Tensor, Tensor, State]:
+    """One forward over `batch`: the weighted sum of its losses, the sum of the weights, and the state after it.
+
+    Raises:
+        UnsupportedError: as `forward`.
+        ShapeError: where the loss is not one value a step and sequence.
+    """
+    output, state = forward(model, batch, state)
     values = loss(output, batch.targets)
     expected = tuple(batch.inputs.shape[:2])
     if tuple(values.shape) != expected:

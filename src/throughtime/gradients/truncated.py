@@ -4,49 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import nn
 
-from .._errors import ConfigurationError, UnsupportedError
+from .._errors import ConfigurationError
 from .._state import detach
 from .._types import Batch, Loss, Segment, State
-from .strategy import Strategy, add_gradient, summed_loss
+from .strategy import Strategy, add_gradient, advance, forward, summed_loss
 
 
 @dataclass(frozen=True)
 class Truncated(Strategy):
-    """Every `k1` steps, the gradient of the last `k1` losses, flowing back to the start of those steps and no further.
+    """Every `k1` steps, the gradient of the last `k1` losses, flowing back `k2` steps through the state.
 
-    The state travels on; the gradient does not. With k1 = 3, the loss in each row reaches the steps marked:
+    The state travels on; the gradient does not. With k1 = 3, and k2 = 3 (which is the default), 5 or 2, the loss in
+    each row reaches the steps marked:
 
-        step      1 2 3 | 4 5 6 |
-        loss ℓ_2  x x   |       |
-        loss ℓ_3  x x x |       |
-        loss ℓ_4        | x     |
-        loss ℓ_6        | x x x |
+        step      1 2 3 | 4 5 6 |      1 2 3 | 4 5 6 |      1 2 3 | 4 5 6 |
+        loss ℓ_1  x     |       |      x     |       |      x     |       |
+        loss ℓ_2  x x   |       |      x x   |       |        x   |       |
+        loss ℓ_3  x x x |       |      x x x |       |        x x |       |
+        loss ℓ_4        | x     |        x x | x     |            | x     |
+        loss ℓ_5        | x x   |        x x | x x   |            |   x   |
+        loss ℓ_6        | x x x |        x x | x x x |            |   x x |
 
-    Memory grows with k1, not with the sequence. The gradient is biased: what a loss owes to steps before its segment
-    is missing. The caller may step the optimiser at every segment.
+    At the boundary after step t the gradient through the state is cut at t − k2, so that the last loss reaches k2 steps
+    and every other one less; where k2 < k1, losses up to t − k2 reach their own step alone. With k2 > k1 the steps
+    before the segment are run once more, by the parameters as they are now, from the state that was kept where they
+    began: the caller may step the optimiser at every segment. Dropout draws anew when they are.
+
+    The gradient is biased: what a loss owes to earlier steps is missing. Steps are the batch's: a sequence that has
+    ended stands still. The carry holds the state and, for k2 > k1, the steps to be run again, so that the gradient
+    flows across the borders of a stream's batches as it does within them.
 
     Args:
         k1: steps between two backward passes.
-        k2: how far back a backward pass goes; equal to k1, which is the default.
+        k2: how far back a backward pass goes; `None` for k1, and then no further than the segment's own beginning.
 
     Raises:
-        ConfigurationError: if k1 < 1.
-        UnsupportedError: if k2 differs from k1.
+        ConfigurationError: if k1 or k2 is below 1.
 
     Example:
-        >>> import torch
         >>> model = torch.nn.GRU(2, 3)
         >>> batch = Batch(torch.randn(5, 4, 2), torch.randn(5, 4, 3))
         >>> squared_error = lambda output, target: (output - target).square().sum(-1)
-        >>> [(segment.start, segment.stop) for segment in Truncated(2).segments(model, batch, squared_error)]
+        >>> [(segment.start, segment.stop) for segment in Truncated(2, 4).segments(model, batch, squared_error)]
         [(0, 2), (2, 4), (4, 5)]
 
     References:
         Williams & Peng, "An efficient gradient-based algorithm for on-line training of recurrent network
-        trajectories", Neural Computation 2 (1990).
+        trajectories", Neural Computation 2 (1990); Sutskever, "Training recurrent neural networks", PhD thesis,
+        University of Toronto (2013).
     """
 
     k1: int
@@ -54,23 +64,72 @@ class Truncated(Strategy):
 
     exact = False
     unbiased = False
-    memory = "O(k1)"
+    memory_order = "O(max(k1, k2))"
+    time_order = "1; at most (k1 + k2) / k1 where k2 > k1"
+    when = "streams without end, where what matters is less than k2 steps back"
 
     def __post_init__(self) -> None:
-        if self.k1 < 1:
-            raise ConfigurationError(f"Truncated(k1={self.k1}): k1 is a number of steps, at least 1")
-        if self.k2 not in (None, self.k1):
-            raise UnsupportedError(
-                f"Truncated(k1={self.k1}, k2={self.k2}): k2 must equal k1; Truncated({self.k2}) goes as far back"
-            )
+        for name, value in (("k1", self.k1), ("k2", self.k2)):
+            if value is not None and value < 1:
+                raise ConfigurationError(f"Truncated({name}={value}): {name} is a number of steps, at least 1")
 
     def segments(self, model: nn.Module, batch: Batch, loss: Loss, carry: State = None) -> Iterator[Segment]:
         """Segments of `k1` steps, the last one shorter where they do not fit."""
         self.check(model)
-        steps, state = batch.inputs.shape[0], carry
-        for start in range(0, steps, self.k1):
-            stop = min(start + self.k1, steps)
-            loss_sum, count, state = summed_loss(model, batch.segment(start, stop), loss, detach(state))
-            add_gradient(loss_sum)
-            state = detach(state)
-            yield Segment(start, stop, loss_sum.detach(), count, state)
+        reach = self.k2 or self.k1
+        past = _Past.of(carry) if reach > self.k1 else None
+        for start in range(0, batch.inputs.shape[0], self.k1):
+            segment = batch.segment(start, min(start + self.k1, batch.inputs.shape[0]))
+            steps = segment.inputs.shape[0]
+            state = carry if past is None else past.replayed(model, reach - steps)
+            alone = max(0, steps - reach)  # losses that reach their own step only
+            sums, counts = [], []
+            for begin, end in (*((step, step + 1) for step in range(alone)), (alone, steps)):
+                loss_sum, count, state = summed_loss(model, segment.segment(begin, end), loss, state)
+                add_gradient(loss_sum)
+                state = detach(state)
+                sums.append(loss_sum.detach())
+                counts.append(count)
+            carry = state if past is None else past.extended(segment, state, reach)
+            yield Segment(start, start + steps, torch.stack(sums).sum(), torch.stack(counts).sum(), carry)
+
+
+class _Past:
+    """The last steps of a stream, to be run again; kept as a plain dict, as checkpoints and devices take it."""
+
+    def __init__(self, kept: dict[str, Any]) -> None:
+        self._kept = kept
+
+    @classmethod
+    def of(cls, carry: State) -> _Past:
+        """That of a carry of ours; of a plain state, as another strategy leaves it, there is none."""
+        ours = isinstance(carry, dict) and carry.keys() == {"state", "past"}
+        return cls(carry if ours else {"state": carry, "past": []})
+
+    def extended(self, segment: Batch, state: State, reach: int) -> State:
+        """The carry after one more segment, with no more of the past than the next one can reach."""
+        before = {"state": self._kept["state"], "inputs": segment.inputs}
+        past = [*self._kept["past"], before | {"lengths": segment.lengths, "resets": segment.resets}]
+        while sum(len(piece["inputs"]) for piece in past[1:]) >= reach - 1:
+            past.pop(0)
+        self._kept = {"state": state, "past": past}
+        return self._kept
+
+    def replayed(self, model: nn.Module, steps: int) -> State:
+        """The state of now, the last `steps` having been run again: gradients flow back through them."""
+        pieces, missing = [], steps
+        for piece in reversed(self._kept["past"]):
+            if missing > 0:
+                pieces.insert(0, piece)
+                missing -= len(piece["inputs"])
+        if not pieces:
+            return self._kept["state"]
+        state, skipped = pieces[0]["state"], max(0, -missing)
+        for piece in pieces:
+            inputs = piece["inputs"]
+            batch = Batch(inputs, inputs, piece["lengths"], piece["resets"])
+            if skipped:
+                state, batch = advance(model, batch.segment(0, skipped), state), batch.segment(skipped, len(inputs))
+                skipped = 0
+            _, state = forward(model, batch, state)
+        return state

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 from .._errors import ConfigurationError, ShapeError, UnsupportedError
 from .._state import map_state
 from .._types import State
-from ..ops import Call, Choice, check_backend, choose, fused, native, product_dtype, scan
+from ..ops import Call, Choice, check_backend, choose, fused, native, product_dtype, scan, transformed
 from ._checks import check_features, check_lengths, check_resets, check_state
 from ._initialise import initialise_as_asked, initialise_extras
 from ._layout import Layout
@@ -153,6 +153,8 @@ class Stack(nn.RNNBase):
             return layout.restore(output, state)
         if state is None:
             state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype)
+        if backend == "torch" and self.backend == "auto" and lengths is not None and transformed():
+            backend = "reference"  # torch's packed path has no transforms
         if backend == "torch" and x.numel():
             output, state = self._run_whole(x, state, lengths)
         else:

@@ -1,6 +1,7 @@
 """What a recurrence computes, and who computes it."""
 
 from . import native as native
+from ._autograd import transformed as transformed
 from ._kernels import GATES as GATES
 from ._library import kernels as kernels
 from .backend import BACKENDS as BACKENDS

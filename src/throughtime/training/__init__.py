@@ -4,3 +4,4 @@ from .checkpoint import Position as Position
 from .loop import Training as Training
 from .preparation import prepare as prepare
 from .preparation import resume as resume
+from .sampling import first_batch as first_batch

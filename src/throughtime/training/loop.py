@@ -112,6 +112,9 @@ class Training:
 
     def _begin(self) -> None:
         fresh = self.random is None
+        if fresh:
+            first = next(iter(self.training.batches(self.position.epoch)))
+            self.strategy.check(self.model, first.to(self.device), negative_log_likelihood)
         if fresh and self._file(store.CONFIGURATION).exists():
             raise ConfigurationError(f"{self.run.folder} holds a run already: name another folder, or resume it")
         # The settings come last: a folder that has them can be resumed, whenever it was left.

@@ -1,0 +1,168 @@
+"""Strategies side by side on one model and batch: what each gets wrong, and what it costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from rich.table import Table
+from torch import Tensor, nn
+
+from .._errors import ThroughtimeError
+from .._types import Batch, Loss
+from ._meter import metered
+from .door import backward
+from .full import Full
+from .strategy import Strategy
+from .truncated import Truncated
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One strategy beside `Full`.
+
+    Args:
+        strategy: as it was given.
+        bias: ‖g − g_full‖ / ‖g_full‖, g being the gradient of all parameters.
+        cosine: of the angle between g and g_full.
+        memory: bytes that autograd and the strategy kept at the most, beyond parameters and batch.
+        seconds: of the whole pass, the shortest of the repeats.
+        refused: why it cannot run on this model and batch; the figures are then `None`.
+    """
+
+    strategy: Strategy
+    bias: float | None
+    cosine: float | None
+    memory: int | None
+    seconds: float | None
+    refused: str | None = None
+
+
+@dataclass(frozen=True)
+class GradientComparison:
+    """What `compare_gradients` found, in the order that was asked for."""
+
+    rows: tuple[Compared, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Numbers and words alone, as for JSON."""
+        return {"rows": [asdict(row) | {"strategy": repr(row.strategy)} for row in self.rows]}
+
+    def table(self) -> Table:
+        """A row a strategy."""
+        table = Table(title="gradients beside that of the whole sequence", caption="bias: ‖g − g_full‖ / ‖g_full‖")
+        table.add_column("strategy")
+        for heading in ("bias", "cosine", "memory", "time"):
+            table.add_column(heading, justify="right")
+        for row in self.rows:
+            name = repr(row.strategy)
+            if row.memory is None or row.seconds is None:
+                table.add_row(name, f"refused: {row.refused}")
+                continue
+            table.add_row(
+                name,
+                f"{row.bias:.2g}",
+                f"{row.cosine:.4f}",
+                f"{row.memory / 2**20:.3g} MiB",
+                f"{row.seconds * 1e3:.3g} ms",
+            )
+        return table
+
+
+def compare_gradients(
+    model: nn.Module, batch: Batch, loss: Loss, strategies: Iterable[Strategy], *, repeats: int = 1
+) -> GradientComparison:
+    """Run each strategy on the same model and batch, and compare its gradient with that of `Full`.
+
+    Parameters, their `.grad` and torch's random numbers are left as they were. A random strategy shows one draw. What
+    refuses this model or batch says why in its row.
+
+    Args:
+        model, batch, loss: as for `backward`.
+        strategies: which.
+        repeats: how often each is timed.
+
+    Example:
+        >>> model = torch.nn.GRU(2, 3)
+        >>> batch = Batch(torch.randn(20, 4, 2), torch.randn(20, 4, 3))
+        >>> squared_error = lambda output, target: (output - target).square().sum(-1)
+        >>> found = compare_gradients(model, batch, squared_error, [Full(), Truncated(5)])
+        >>> found.rows[0].bias, found.rows[1].bias > 0
+        (0.0, True)
+    """
+    whole, *_ = _gradient(model, batch, loss, Full())
+    return GradientComparison(tuple(_compared(model, batch, loss, one, whole, repeats) for one in strategies))
+
+
+def smallest_truncation(model: nn.Module, batch: Batch, loss: Loss, tolerance: float = 0.1) -> int | None:
+    """The smallest k whose `Truncated(k)` has at most this relative bias on the batch; `None` if only all steps do.
+
+    Bias falls with k, but not at every step: k is doubled until it is enough, then halved in between.
+
+    References:
+        Aicher, Foti & Fox, "Adaptively truncating backpropagation through time to control gradient bias", UAI 2019,
+        https://arxiv.org/abs/1905.07473.
+    """
+    whole, *_ = _gradient(model, batch, loss, Full())
+    steps = batch.inputs.shape[0]
+
+    def enough(k: int) -> bool:
+        found, *_ = _gradient(model, batch, loss, Truncated(k))
+        return _bias(found, whole) <= tolerance
+
+    high = 1
+    while high < steps and not enough(high):
+        high *= 2
+    if high >= steps:
+        return None
+    low = high // 2  # not enough, or 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _compared(model: nn.Module, batch: Batch, loss: Loss, strategy: Strategy, whole: Tensor, repeats: int) -> Compared:
+    try:
+        found, memory, seconds = _gradient(model, batch, loss, strategy)
+        for _ in range(repeats):
+            seconds = min(seconds, _gradient(model, batch, loss, strategy, measure=False)[2])
+    except ThroughtimeError as refusal:
+        return Compared(strategy, None, None, None, None, str(refusal))
+    cosine = torch.nn.functional.cosine_similarity(found, whole, dim=0).item()
+    return Compared(strategy, _bias(found, whole), cosine, memory, seconds)
+
+
+def _bias(found: Tensor, whole: Tensor) -> float:
+    return ((found - whole).norm() / whole.norm()).item()
+
+
+def _gradient(
+    model: nn.Module, batch: Batch, loss: Loss, strategy: Strategy, measure: bool = True
+) -> tuple[Tensor, int, float]:
+    """All gradients as one vector of float64, bytes kept at most, and seconds."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    before = [parameter.grad for parameter in parameters]
+    beside = [*model.parameters(), *model.buffers()]
+    beside += [part for part in (batch.inputs, batch.targets, batch.weights) if isinstance(part, Tensor)]
+    devices = sorted({parameter.device.index for parameter in parameters if parameter.is_cuda})
+    try:
+        for parameter in parameters:
+            parameter.grad = None
+        with torch.random.fork_rng(devices=devices):
+            started, memory = time.perf_counter(), 0
+            if measure:
+                with metered(beside) as meter:
+                    backward(model, batch, loss, strategy)
+                memory = meter.peak
+            else:
+                backward(model, batch, loss, strategy)
+            seconds = time.perf_counter() - started
+        gradients = [torch.zeros_like(own) if own.grad is None else own.grad for own in parameters]
+        return torch.cat([gradient.flatten().double() for gradient in gradients]), memory, seconds
+    finally:
+        for parameter, gradient in zip(parameters, before, strict=True):
+            parameter.grad = gradient

@@ -1,0 +1,38 @@
+"""A batch of a run's own kind, to look at gradients on."""
+
+from __future__ import annotations
+
+from .._errors import DataError
+from .._types import Batch
+from ..artifacts import Run, SeriesRun, SymbolRun
+from ..data import SeriesData, SoundData, Streams, TextData, Windows, shifted
+
+
+def first_batch(run: Run, data: SeriesData | TextData | SoundData, steps: int | None = None) -> Batch:
+    """The first sequences of `data` side by side, as the run reads them in training.
+
+    Args:
+        data: read by the run.
+        steps: how many steps each has; as many as in training by default.
+
+    Raises:
+        DataError: where the data is shorter than that.
+    """
+    if isinstance(run, SeriesRun):
+        assert isinstance(data, SeriesData)
+        task = run.task
+        steps = task.lookback + task.horizon if steps is None else steps
+        pairs = [
+            shifted(run.scaler_of(series, task.lookback).view(series.name, series.observed), series.known)
+            for series in data.series
+        ]
+        long_enough = [pair for pair in pairs if len(pair) >= steps]
+        if not long_enough or steps < 2:
+            raise DataError(f"{steps} steps of series whose longest has {max(map(len, pairs))}: choose from 2 to that")
+        return next(Windows(long_enough, steps - 1, 1, task.batch_size, count_lookback=True).batches(0))
+    assert isinstance(run, SymbolRun)
+    assert not isinstance(data, SeriesData)
+    pair, steps = shifted(data.tokens), run.task.steps if steps is None else steps
+    if not 1 <= steps <= len(pair):
+        raise DataError(f"{steps} steps of data that has {len(pair)}: choose from 1 to that")
+    return next(Streams(pair, max(1, min(run.task.batch_size, len(pair) // steps)), steps).batches(0))
