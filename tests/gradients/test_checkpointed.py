@@ -118,8 +118,11 @@ class Counting(nn.Module):
 
 def test_no_step_is_run_more_than_twice_where_all_states_are_kept() -> None:
     model = Counting(GRU(I, H).double())
-    backward(model, batch_of("plain", 100), squared_error, Checkpointed())
+    backward(model, batch_of("plain", 100), squared_error, Checkpointed(10))
     assert model.runs == [(10, False)] * 9 + [(10, True)] * 10
+    model.runs.clear()
+    backward(model, batch_of("plain", 400), squared_error, Checkpointed())
+    assert model.runs == [(160, False)] * 2 + [(80, True)] + [(160, True)] * 2
 
 
 def test_random_draws_are_the_same_again() -> None:
@@ -174,7 +177,7 @@ def test_a_memory_map_longer_than_a_chunk_stays_on_disk(tmp_path: Path) -> None:
             return mapped[place]
 
     model, targets = GRU(I, H), torch.randn(50, B, H)
-    backward(model, Batch(Sliced(), targets), squared_error, Checkpointed())
+    backward(model, Batch(Sliced(), targets), squared_error, Checkpointed(8))
     found = gradients(model)
     assert Sliced.longest == 8
     backward(model, Batch(torch.from_numpy(numbers), targets), squared_error, Full())

@@ -20,6 +20,9 @@ from ._units import bytes_of, in_words
 from .strategy import Strategy, add_gradient, advance, summed_loss
 
 _MOST_CHUNKS = 512
+_PER_ROOT, _FEWEST = 8, 1024
+"""Calling a layer costs as much as dozens of steps: shorter chunks than these are worth it only in short sequences."""
+
 _PROBES = 16, 64  # steps over which the bytes of a step are measured
 
 
@@ -40,7 +43,8 @@ class Checkpointed(Strategy):
     Dropout and other random draws are the same whenever a chunk is run again.
 
     Args:
-        segment: steps in a chunk; `None` for about the square root of the sequence's length.
+        segment: steps in a chunk; `None` for √T of a long sequence, and more of one below a million steps: 8 √T, and
+            1024 at most.
         memory: the budget, in bytes or as "256MB"; the chunks, 512 at most, are chosen to meet it in the least time.
 
     Raises:
@@ -102,7 +106,8 @@ class Checkpointed(Strategy):
         """
         steps = batch.inputs.shape[0]
         if self.memory is None:
-            segment = self.segment or max(1, isqrt(max(0, steps - 1)) + 1)
+            root = isqrt(steps)
+            segment = self.segment or max(1, root, min(steps, _PER_ROOT * root, _FEWEST))
             return Plan(steps, segment, max(0, -(-steps // segment) - 1))
         return _cheapest(steps, bytes_of(self.memory, "memory"), _measured(model, batch, loss, carry))
 

@@ -74,8 +74,11 @@ def forward(model: nn.Module, batch: Batch, state: State) -> tuple[Any, State]:
 
 @torch.no_grad()
 def advance(model: nn.Module, batch: Batch, state: State) -> State:
-    """The state after `batch`; no gradient is kept, and no loss taken."""
-    return forward(model, batch, state)[1]
+    """The state after `batch`, with no gradient kept; a model that has an `advance` of its own leaves its head out."""
+    own = getattr(model, "advance", None)
+    if own is None:
+        return forward(model, batch, state)[1]
+    return own(batch.inputs, state, lengths=batch.lengths, resets=batch.resets)
 
 
 def summed_loss(model: nn.Module, batch: Batch, loss: Loss, state: State) -> tuple[Tensor, Tensor, State]:

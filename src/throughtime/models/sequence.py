@@ -66,6 +66,13 @@ class SequenceModel(nn.Module):
         self._check(inputs)
         return self._continue(self.embedding(inputs), inputs, state, lengths=lengths, resets=resets)
 
+    def advance(
+        self, inputs: Tensor, state: State = None, *, lengths: Lengths | None = None, resets: Resets | None = None
+    ) -> State:
+        """The state after the inputs, as `forward` gives it, without the distributions."""
+        self._check(inputs)
+        return self._features(self.embedding(inputs), state, lengths=lengths, resets=resets)[1]
+
     def log_prob(self, x: Tensor, known: Tensor | None = None, *, lengths: Lengths | None = None) -> Tensor:
         """log P(x_t | x_<t) in nats for whole sequences, [time, batch]; summed over time, log P(x).
 
@@ -203,10 +210,13 @@ class SequenceModel(nn.Module):
         return self._continue(self.embedding(blank), blank, None)
 
     def _continue(self, embedded: Tensor, inputs: Tensor, state: State, **extras: Tensor | None) -> tuple:
-        taken = accepted(self.backbone, f"the backbone {type(self.backbone).__name__}", **extras)
-        features, state = self.backbone(embedded, state, **taken)
+        features, state = self._features(embedded, state, **extras)
         base = inputs[..., : self.residual] if self.residual else None
         return (self.head(features) if base is None else self.head(features, base)), state
+
+    def _features(self, embedded: Tensor, state: State, **extras: Tensor | None) -> tuple[Tensor, State]:
+        taken = accepted(self.backbone, f"the backbone {type(self.backbone).__name__}", **extras)
+        return self.backbone(embedded, state, **taken)
 
     def _check_elements(self, x: Tensor, known: Tensor | None) -> None:
         values = x.is_floating_point()
