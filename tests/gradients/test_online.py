@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from cases import KINDS, B, H, I, T, batch_of, gradients, squared_error, takes
+from cases import KINDS, B, H, I, T, batch_of, gradients, squared_error
 from torch import Tensor, nn
 
-from throughtime import RTRL, UORO, Batch, Full, SnAp1, Truncated, UnsupportedError, backward
-from throughtime._state import detach, leaves
+from throughtime import RTRL, UORO, Batch, Checkpointed, Full, SnAp1, Truncated, UnsupportedError, backward
+from throughtime._state import leaves
 from throughtime.gradients import summed_loss
 from throughtime.models import SequenceModel, negative_log_likelihood
 from throughtime.models.heads import CategoricalHead
-from throughtime.nn import GRU, GRUCell, LSTMCell, Recurrent, RNNCell
+from throughtime.nn import GRU, GRUCell, LSTMCell, Recurrent, RNNCell, Sequential
 from throughtime.training import checkpoint
 
 
@@ -42,13 +42,9 @@ class Coupled(Elementwise):
     elementwise = False
 
 
-def fused(model: nn.Module) -> bool:
-    return isinstance(model, nn.LSTM) and not hasattr(model, "recurrence")
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_rtrl_equals_full(model: nn.Module, kind: str) -> None:
-    if not takes(model, kind) or fused(model):
+    if not takes(model, kind):
         return
     batch = batch_of(kind)
     whole = backward(model, batch, squared_error, Full())
@@ -76,6 +72,29 @@ def test_element_wise_recurrences_are_exact_either_way(kind: str, strategy: SnAp
     compact = sum(part.numel() for _, part in leaves(done.carry["account"]))
     whole = sum(p.numel() for p in model.parameters()) * B * H
     assert compact == whole if isinstance(strategy, RTRL) and cell is Coupled else compact < whole
+
+
+def test_element_wise_cells_behind_a_layer_are_exact_too() -> None:
+    torch.manual_seed(0)
+    model, batch = Sequential(nn.Linear(I, I), Recurrent(Elementwise())).double(), batch_of("plain")
+    backward(model, batch, squared_error, Full())
+    wanted = gradients(model)
+    backward(model, batch, squared_error, RTRL())
+    for name, gradient in gradients(model).items():
+        torch.testing.assert_close(gradient, wanted[name], rtol=1e-10, atol=1e-13)
+
+
+def test_dropout_is_drawn_again_or_refused() -> None:
+    model, batch = Sequential(nn.Dropout(0.5), Recurrent(GRUCell(I, H))).double(), batch_of("plain")
+    torch.manual_seed(3)
+    backward(model, batch, squared_error, RTRL())
+    found = gradients(model)
+    torch.manual_seed(3)
+    backward(model, batch, squared_error, Checkpointed(1))  # which draws step by step as well
+    for name, gradient in gradients(model).items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-10, atol=1e-13)
+    with pytest.raises(UnsupportedError, match="draws random numbers"):
+        backward(model, batch, squared_error, SnAp1())
 
 
 def snap_by_hand(model: Recurrent, batch: Batch) -> dict[str, Tensor]:
@@ -114,7 +133,7 @@ def snap_by_hand(model: Recurrent, batch: Batch) -> dict[str, Tensor]:
                         for other, gradient in enumerate(pulled[: len(before)])
                         if gradient is not None
                     )
-                    following[index, row, unit] = direct + through * 1.0
+                    following[index, row, unit] = direct + through
         # What one step leaves zero: a parameter acts on the unit of its own row.
         rows = torch.cat(
             [torch.arange(p.shape[0]).view(-1, *[1] * (p.dim() - 1)).expand_as(p).flatten() for p in parameters]
@@ -215,6 +234,10 @@ def test_refusals() -> None:
     with pytest.raises(UnsupportedError, match=r"use Full\(\)"):
         backward(GRU(I, H, bidirectional=True).double(), batch, squared_error, RTRL())
 
+    single = Batch(torch.randn(T, B, I), torch.randn(T, B, H))
+    with pytest.raises(UnsupportedError, match=r"no derivative forward.*accelerate\(model\)"):
+        backward(nn.LSTM(I, H), single, squared_error, RTRL())
+
     class Learnt(Elementwise):
         def initial_state(self, batch_size: int) -> Tensor:
             return self.own.expand(batch_size, H)
@@ -222,4 +245,3 @@ def test_refusals() -> None:
     for strategy in (RTRL(), SnAp1(), UORO()):
         with pytest.raises(UnsupportedError, match="is learnt"):
             backward(Recurrent(Learnt()).double(), batch, squared_error, strategy)
-    assert detach(None) is None

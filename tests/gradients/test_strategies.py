@@ -211,6 +211,24 @@ def test_memory_maps_stay_on_disk_until_they_are_cut(tmp_path: Path) -> None:
     assert all(torch.equal(found[name], wanted) for name, wanted in gradients(model).items())
 
 
+def test_half_precision_counts_and_adds_in_more() -> None:
+    output = torch.ones(1001, 1, 1, dtype=torch.bfloat16, requires_grad=True)
+
+    class Same(nn.Module):
+        def forward(self, x: Tensor, state: Tensor | None = None, lengths: Tensor | None = None) -> tuple:
+            return output, state
+
+    batch = Batch(torch.zeros(1001, 1, 1), torch.zeros(1001, 1, 1).bfloat16(), lengths=torch.tensor([1001]))
+    done = backward(Same(), batch, squared_error)
+    assert (float(done.count), float(done.loss_sum)) == (1001, 1001)
+
+
+@pytest.mark.parametrize("strategy", [Full(), Truncated(2), Checkpointed(), Checkpointed(memory="1MB"), RTRL()])
+def test_a_batch_without_a_step_is_refused(strategy: Full) -> None:
+    with pytest.raises(ShapeError, match="without a step"):
+        backward(GRU(I, H), Batch(torch.zeros(0, B, I), torch.zeros(0, B, H)), squared_error, strategy)
+
+
 def test_refusals() -> None:
     model, batch = GRU(I, H), Batch(torch.randn(T, B, I), torch.randn(T, B, H))
     with pytest.raises(ShapeError, match="do not reduce it"):

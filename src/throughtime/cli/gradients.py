@@ -41,6 +41,7 @@ def gradients(
     if not tolerance > 0:
         raise ConfigurationError(f"--tolerance {tolerance}: expected above 0")
     trained = load(run, device=options.device(device))
+    trained.model.eval()  # dropout would look like a bias
     named = None if strategy is None else [strategy_named(text) for text in strategy]
     with working("reading"):
         batch = first_batch(trained, trained.read(file), steps).to(options.device(device))

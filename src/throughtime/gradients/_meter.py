@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 from weakref import finalize
@@ -61,8 +61,11 @@ _METER: ContextVar[Meter | None] = ContextVar("meter", default=None)
 
 
 @contextmanager
-def metered(beside: Iterable[Tensor]) -> Iterator[Meter]:
-    """Measure what is kept meanwhile; parameters and inputs, which are there anyway, are given as `beside`."""
+def metered(beside: Iterable[Tensor], saved: bool = True) -> Iterator[Meter]:
+    """Measure what is kept meanwhile; parameters and inputs, which are there anyway, are given as `beside`.
+
+    Transforms of torch.func know no hooks on saved tensors: without `saved`, only what a strategy holds is counted.
+    """
     meter = Meter(beside)
 
     def pack(tensor: Tensor) -> _Saved:
@@ -72,7 +75,7 @@ def metered(beside: Iterable[Tensor]) -> Iterator[Meter]:
 
     token = _METER.set(meter)
     try:
-        with saved_tensors_hooks(pack, lambda saved: saved.tensor):
+        with saved_tensors_hooks(pack, lambda held: held.tensor) if saved else nullcontext():
             yield meter
     finally:
         _METER.reset(token)

@@ -109,14 +109,26 @@ class OnlineStep:
         given = iter(floats)
         state = map_state(lambda part: next(given) if part.is_floating_point() else part, self.state)
         named = dict(zip(self._names, parameters, strict=True))
-        with self.again():
-            found = self.floats(functional_call(self._module, named, (piece or self.piece, state)))
+        try:
+            with self.again():
+                found = self.floats(functional_call(self._module, named, (piece or self.piece, state)))
+        except UnsupportedError:
+            raise
+        except NotImplementedError as error:
+            raise UnsupportedError(
+                f"{type(self.model).__name__} has no derivative forward ({str(error).splitlines()[0]}): use "
+                "accelerate(model), or its cell in Recurrent"
+            ) from None
         if [part.shape for part in found] != [part.shape for part in floats]:
             raise UnsupportedError(
                 f"the state of {type(self.model).__name__} changes its form in a step (variational dropout, or a state "
                 "that grows): gradients that travel forward in time need one that keeps it; use Truncated() or Full()"
             )
         return found
+
+    def draws(self) -> bool:
+        """Whether the step has drawn random numbers."""
+        return isinstance(self.again, Replay) and self.again.drew()
 
     def influences(self) -> list[bool]:
         """For each parameter, whether the state after the step is computed from it: a head's is not."""

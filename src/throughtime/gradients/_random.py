@@ -39,6 +39,10 @@ class Replay:
             self._restore(before)
             yield
 
+    def drew(self) -> bool:
+        """Whether any piece has drawn something."""
+        return any(before is not None for before in self._before.values())
+
     @contextmanager
     def undone(self) -> Iterator[None]:
         """What is drawn inside is drawn again after it."""

@@ -221,8 +221,9 @@ class _Reversal:
             if cotangent is not None and part.requires_grad
         ]
         if pulled:
-            roots, gradients = zip(*pulled, strict=True)
-            torch.autograd.backward([loss_sum, *roots], [None, *gradients])
+            own = [(loss_sum, None)] if loss_sum.requires_grad else []
+            roots, gradients = zip(*own, *pulled, strict=True)
+            torch.autograd.backward(roots, gradients)
         else:
             add_gradient(loss_sum)
         self._cotangents = [part.grad for _, part in leaves(state)] if chunk else []

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from .._errors import ThroughtimeError
 from .._types import Batch, Loss
 from ._meter import metered
+from ._online import Online
 from .door import backward
 from .full import Full
 from .strategy import Strategy
@@ -28,7 +29,8 @@ class Compared:
         strategy: as it was given.
         bias: ‖g − g_full‖ / ‖g_full‖, g being the gradient of all parameters.
         cosine: of the angle between g and g_full.
-        memory: bytes that autograd and the strategy kept at the most, beyond parameters and batch.
+        memory: bytes that autograd and the strategy kept at the most, beyond parameters and batch; of a gradient that
+            travels forward in time, what it carries along.
         seconds: of the whole pass, the shortest of the repeats.
         refused: why it cannot run on this model and batch; the figures are then `None`.
     """
@@ -155,7 +157,7 @@ def _gradient(
         with torch.random.fork_rng(devices=devices):
             started, memory = time.perf_counter(), 0
             if measure:
-                with metered(beside) as meter:
+                with metered(beside, saved=not isinstance(strategy, Online)) as meter:
                     backward(model, batch, loss, strategy)
                 memory = meter.peak
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from .._errors import ShapeError
 from .._types import Batch, Loss, Segment, State
 from .full import Full
 from .strategy import Strategy
@@ -25,6 +26,9 @@ def backward(model: nn.Module, batch: Batch, loss: Loss, strategy: Strategy = _F
     Returns:
         A segment that spans the batch: divide the gradients by its `count` for a mean.
 
+    Raises:
+        ShapeError: for a batch without a step; beyond that, what the strategy raises.
+
     Example:
         >>> model = torch.nn.LSTM(2, 3)
         >>> batch = Batch(torch.randn(5, 4, 2), torch.randn(5, 4, 3))
@@ -32,6 +36,8 @@ def backward(model: nn.Module, batch: Batch, loss: Loss, strategy: Strategy = _F
         >>> int(done.count), model.weight_hh_l0.grad is not None
         (20, True)
     """
+    if 0 in batch.inputs.shape[:2]:
+        raise ShapeError(f"inputs are {list(batch.inputs.shape)}: a batch without a step has no gradient")
     segments = list(strategy.segments(model, batch, loss, carry))
     return Segment(
         segments[0].start,

@@ -52,7 +52,7 @@ def _checkpointed(text: str, *given: str) -> Strategy:
     """A number alone is of steps, one with a unit of memory."""
     if not given:
         return Checkpointed()
-    return Checkpointed(segment=int(given[0])) if given[0].isdigit() else Checkpointed(memory=given[0])
+    return Checkpointed(segment=int(given[0])) if given[0].isdecimal() else Checkpointed(memory=given[0])
 
 
 _MADE: dict[str, tuple[tuple[int, ...], Callable[..., Strategy]]] = {

@@ -30,8 +30,8 @@ class RTRL(Online):
     one step: about H⁴ for H units. What it takes is checked before the first step. As long as the parameters stand
     still the sum over all steps is the gradient of `Full`.
 
-    Where the cell declares `elementwise = True` (no unit's next state depends on another unit's, and each parameter
-    acts on one unit), most of J is zero: the rest is kept alone, P × B numbers for each tensor of the state.
+    Where the cell declares `elementwise = True` (no unit's next state depends on another unit's) and each parameter
+    acts on one unit, most of J is zero: the rest is kept alone, P × B numbers for each tensor of the state.
 
     Args:
         limit: how much memory J may take, in bytes or as "1GB".
@@ -66,12 +66,13 @@ class RTRL(Online):
 
     def begin(self, step: OnlineStep) -> State:
         """No influence of anything, all of it."""
-        if _elementwise(step):
-            return snap1.begin(step)
+        influences = step.influences()
+        if any(getattr(module, "elementwise", False) for module in step.model.modules()):
+            compact = snap1.begin(step)
+            if [entry is not None for entry in compact["entries"]] == influences:
+                return compact
         state = step.floats(step.state)
-        counts = [
-            parameter.numel() * found for parameter, found in zip(step.parameters, step.influences(), strict=True)
-        ]
+        counts = [parameter.numel() * found for parameter, found in zip(step.parameters, influences, strict=True)]
         needed = sum(counts) * sum(part.numel() * part.element_size() for part in state)
         if needed > bytes_of(self.limit, "limit"):
             raise UnsupportedError(
@@ -83,7 +84,7 @@ class RTRL(Online):
 
     def credit(self, step: OnlineStep, account: State, cotangents: Sequence[Tensor | None]) -> None:
         """∂ℓ/∂h J."""
-        if _elementwise(step):
+        if isinstance(account, dict):
             return snap1.credit(step, account, cotangents)
         for parameter, influence in zip(step.parameters, account, strict=True):
             if influence is None:
@@ -93,7 +94,7 @@ class RTRL(Online):
 
     def follow(self, step: OnlineStep, account: State) -> State:
         """D J + ∂h/∂θ, by as many directional derivatives as there are parameters."""
-        if _elementwise(step):
+        if isinstance(account, dict):
             return snap1.follow(step, account, elementwise=True)
         return tuple(
             None if influence is None else _pushed(step, index, influence) for index, influence in enumerate(account)
@@ -120,7 +121,3 @@ def _pushed(step: OnlineStep, index: int, influence: Sequence[Tensor]) -> tuple[
         one_each[:, some].fill_diagonal_(1)
         pieces.append(vmap(along, randomness="same")(one_each, *(part[some] for part in influence)))
     return tuple(map(torch.cat, zip(*pieces, strict=True)))
-
-
-def _elementwise(step: OnlineStep) -> bool:
-    return any(getattr(module, "elementwise", False) for module in step.model.modules())

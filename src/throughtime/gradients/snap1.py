@@ -101,6 +101,11 @@ def credit(step: OnlineStep, account: State, cotangents: Sequence[Tensor | None]
 
 def follow(step: OnlineStep, account: State, elementwise: bool = False) -> State:
     """D J + ∂h/∂θ."""
+    if step.draws():
+        raise UnsupportedError(
+            f"{type(step.model).__name__} draws random numbers in a step (dropout), which cannot be drawn again for "
+            "each sequence alone: use model.eval(), UORO(), or Truncated()"
+        )
     step, parts = _begun(step), account["parts"].tolist()
     own = _own(step, parts, elementwise)  # [batch, after, before, unit]
     at_once = _at_once(step, parts, account["entries"])
@@ -161,6 +166,8 @@ def _at_once(step: OnlineStep, chosen: Sequence[bool], entries: State) -> list[T
     """∂h_t/∂θ of each sequence at each parameter's own unit: [batch, tensor of state, …]."""
     parameters = [parameter.detach() for parameter in step.parameters]
     places = [place for place, own in enumerate(entries) if own is not None]
+    if not places:
+        return [None] * len(parameters)
     axes = tuple(_batch_axes(step))
 
     def sums(local: tuple[Tensor, ...], x: Tensor, *parts: Tensor) -> Tensor:

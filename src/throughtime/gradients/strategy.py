@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -76,7 +77,7 @@ def forward(model: nn.Module, batch: Batch, state: State) -> tuple[Any, State]:
 def advance(model: nn.Module, batch: Batch, state: State) -> State:
     """The state after `batch`, with no gradient kept; a model that has an `advance` of its own leaves its head out."""
     own = getattr(model, "advance", None)
-    if own is None:
+    if own is None or not {"lengths", "resets"} <= inspect.signature(own).parameters.keys():
         return forward(model, batch, state)[1]
     return own(batch.inputs, state, lengths=batch.lengths, resets=batch.resets)
 
@@ -97,10 +98,11 @@ def summed_loss(model: nn.Module, batch: Batch, loss: Loss, state: State) -> tup
             "do not reduce it (reduction='none'), and sum over features"
         )
     weights = _weights(batch, values)
+    exact = torch.promote_types(values.dtype, torch.float32)  # half precision cannot count
     if weights is None:
-        return values.sum(), torch.tensor(float(values.numel()), device=values.device), state
+        return values.sum(dtype=exact), torch.tensor(float(values.numel()), device=values.device), state
     kept = torch.where(weights != 0, values, torch.zeros((), dtype=values.dtype, device=values.device))
-    return (kept * weights).sum(), weights.sum(), state
+    return (kept * weights).sum(dtype=exact), weights.sum(dtype=exact), state
 
 
 def add_gradient(loss_sum: Tensor) -> None:

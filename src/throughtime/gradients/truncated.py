@@ -108,7 +108,8 @@ class _Past:
 
     def extended(self, segment: Batch, state: State, reach: int) -> State:
         """The carry after one more segment, with no more of the past than the next one can reach."""
-        before = {"state": self._kept["state"], "inputs": segment.inputs}
+        # A copy: a view would keep its whole batch.
+        before = {"state": self._kept["state"], "inputs": segment.inputs.clone()}
         past = [*self._kept["past"], before | {"lengths": segment.lengths, "resets": segment.resets}]
         while sum(len(piece["inputs"]) for piece in past[1:]) >= reach - 1:
             past.pop(0)

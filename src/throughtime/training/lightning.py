@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from .._errors import ConfigurationError
 from .._types import Batch, Loss, State
 from ..gradients import Strategy
 
@@ -66,6 +67,17 @@ class StrategyModule(LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The one that was asked for."""
         return self._optimizer(self.model.parameters())
+
+    def on_fit_start(self) -> None:
+        """Refuse what would go wrong in silence.
+
+        Raises:
+            ConfigurationError: under float16 with a scaler of losses, or with several processes.
+        """
+        if self.trainer.precision == "16-mixed":
+            raise ConfigurationError("strategies take their gradients unscaled: precision='bf16-mixed' or '32-true'")
+        if self.trainer.world_size > 1:
+            raise ConfigurationError("strategies call backward themselves: one process is expected, not several")
 
     def on_train_epoch_start(self) -> None:
         """Every epoch begins afresh."""
