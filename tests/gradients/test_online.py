@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cases import KINDS, B, H, I, T, batch_of, gradients, squared_error
+from cases import KINDS, B, H, I, T, batch_of, gradients, squared_error, takes
 from torch import Tensor, nn
 
 from throughtime import RTRL, UORO, Batch, Checkpointed, Full, SnAp1, Truncated, UnsupportedError, backward

@@ -17,7 +17,7 @@ from .._types import Batch, Loss, Segment, State
 from ..nn.contract import initial_state
 from ._meter import kept
 from ._random import Replay
-from .strategy import Strategy, add_gradient, forward, summed_loss
+from .strategy import Strategy, add_gradient, advance, forward, summed_loss
 
 
 class Online(Strategy):
@@ -35,8 +35,7 @@ class Online(Strategy):
         super().check(model)
         if batch is not None and batch.inputs.shape[0]:
             piece = batch.segment(0, 1)
-            with Replay(model).undone():
-                self.begin(OnlineStep(model, piece, first_state(model, piece.inputs.shape[1])))
+            self._begun(model, piece, first_state(model, piece.inputs.shape[1]))
 
     def segments(self, model: nn.Module, batch: Batch, loss: Loss, carry: State = None) -> Iterator[Segment]:
         """One segment a step."""
@@ -49,8 +48,7 @@ class Online(Strategy):
                 state = first_state(model, piece.inputs.shape[1])
             again = Replay(model)
             if account is None:
-                with again.undone():
-                    account = self.begin(OnlineStep(model, piece, state))
+                account = self._begun(model, piece, state)
             before = map_state(tracked, state)
             with again():
                 loss_sum, count, after = summed_loss(model, piece, loss, before)
@@ -60,6 +58,14 @@ class Online(Strategy):
             account = kept(detach(self.follow(step, account)))
             state = detach(after)
             yield Segment(time, time + 1, loss_sum.detach(), count, {"state": state, "account": account})
+
+    def _begun(self, model: nn.Module, piece: Batch, state: State) -> State:
+        """The account before the first step, which is tried, for what it draws, and undone."""
+        again = Replay(model)
+        with again.undone():
+            with again():
+                advance(model, piece, state)
+            return self.begin(OnlineStep(model, piece, state, again))
 
     @abstractmethod
     def begin(self, step: OnlineStep) -> State:

@@ -70,6 +70,11 @@ def begin(step: OnlineStep) -> State:
     """Which tensors of the state depend on parameters; for each parameter that acts on one unit alone, which one, and
     its influence, [batch, tensor of state, …].
     """
+    if step.draws():
+        raise UnsupportedError(
+            f"{type(step.model).__name__} draws random numbers in a step (dropout), which cannot be drawn again for "
+            "each sequence alone: use a dropout of 0, UORO() or Truncated()"
+        )
     batch, parts = step.piece.inputs.shape[1], _influenced(step)
     state = [part for part, own in zip(step.floats(step.state), parts, strict=True) if own]
     units = {part.shape[-1] for part in state}
@@ -101,11 +106,6 @@ def credit(step: OnlineStep, account: State, cotangents: Sequence[Tensor | None]
 
 def follow(step: OnlineStep, account: State, elementwise: bool = False) -> State:
     """D J + ∂h/∂θ."""
-    if step.draws():
-        raise UnsupportedError(
-            f"{type(step.model).__name__} draws random numbers in a step (dropout), which cannot be drawn again for "
-            "each sequence alone: use model.eval(), UORO(), or Truncated()"
-        )
     step, parts = _begun(step), account["parts"].tolist()
     own = _own(step, parts, elementwise)  # [batch, after, before, unit]
     at_once = _at_once(step, parts, account["entries"])
