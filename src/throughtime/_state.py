@@ -35,6 +35,15 @@ def detach(state: State) -> State:
     return map_state(Tensor.detach, state)
 
 
+def tracked(state: State) -> State:
+    """The same numbers as leaves of a new graph, each with a gradient of its own if it can have one."""
+
+    def leaf(part: Tensor) -> Tensor:
+        return part.detach().requires_grad_(part.is_floating_point() or part.is_complex())
+
+    return map_state(leaf, state)
+
+
 def leaves(state: State, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
     """Every tensor of a state with its path, as `a.0.b`."""
     if isinstance(state, Tensor):

@@ -106,20 +106,7 @@ def test_settings_of_training(throughtime, samples, options) -> None:
 @pytest.mark.parametrize("strategy", ["rtrl", "snap1", "uoro"])
 def test_training_forward_in_time(throughtime, samples, strategy, monkeypatch) -> None:
     monkeypatch.setattr("throughtime.training.loop.Training._time_is_over", lambda self: self.position.step >= 3)
-    small = [
-        "--dropout",
-        "0",
-        "--hidden-size",
-        "3",
-        "--batch-size",
-        "2",
-        "--steps",
-        "4",
-        "--epochs",
-        "1",
-        "--model",
-        "gru",
-    ]
+    small = "--dropout 0 --hidden-size 3 --batch-size 2 --steps 4 --epochs 1 --model gru".split()  # noqa: SIM905
     found = throughtime("train", samples / "book.txt", "--out", "run", "--strategy", strategy, *small)
     assert (found.code, found.err) == (0, "")
 

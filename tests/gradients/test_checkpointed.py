@@ -16,6 +16,7 @@ from throughtime import Batch, Checkpointed, ConfigurationError, Full, Unsupport
 from throughtime._state import leaves
 from throughtime.gradients._meter import metered
 from throughtime.gradients._schedule import Advance, Reverse, forwards, schedule
+from throughtime.gradients._units import bytes_of
 from throughtime.nn import GRU, LSTM, RNN, Recurrent
 
 
@@ -58,8 +59,6 @@ def test_equals_full_and_keeps_the_budget(layer: type[nn.Module], memory: str) -
         plan = strategy.plan(model, batch, squared_error, carry)
     with metered([*model.parameters(), batch.inputs, batch.targets]) as meter:
         backward(model, batch, squared_error, strategy, carry)
-    from throughtime.gradients._units import bytes_of
-
     assert meter.peak <= bytes_of(strategy.memory or 0, "memory")
     assert plan.chunks <= 100
     for name, gradient in gradients(model).items():

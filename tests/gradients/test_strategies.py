@@ -26,8 +26,8 @@ from throughtime import (
 )
 from throughtime._state import leaves
 from throughtime._types import State
-from throughtime.gradients import strategy_named
-from throughtime.nn import GRU, LSTM, Recurrent
+from throughtime.gradients import Strategy, strategy_named, summed_loss
+from throughtime.nn import GRU, LSTM
 from throughtime.training import checkpoint
 
 
@@ -75,42 +75,6 @@ def test_truncated_over_the_whole_sequence_is_full(model: nn.Module) -> None:
     backward(model, batch, squared_error, Truncated(T))
     for name, gradient in gradients(model).items():
         assert torch.equal(gradient, wanted[name])
-
-
-def test_truncation_of_a_scalar_recurrence_term_by_term() -> None:
-    """h_t = w h_{t−1} + x_t, ℓ_t = h_t, cut after step 2: dL/dw = 0 + h_1 + h_2 (a constant) + (h_3 + w h_2)."""
-
-    class Linear(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.w = nn.Parameter(torch.tensor(0.5).double())
-
-        def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-            h = self.w * h + x
-            return h, h
-
-        def initial_state(self, batch_size: int) -> Tensor:
-            return torch.zeros(batch_size, 1).double()
-
-    layer = Recurrent(Linear())
-    x = torch.tensor([1.0, 2.0, 3.0, 4.0]).double().view(4, 1, 1)
-    batch = Batch(x, torch.zeros(4, 1, 1).double())
-    w = 0.5
-    h1 = 1.0
-    h2 = w * h1 + 2.0
-    h3 = w * h2 + 3.0
-    step_1 = 0.0  # h_1 = x_1 does not depend on w
-    step_2 = h1
-    step_3 = h2  # h_2 is cut
-    step_4 = h3 + w * h2
-    backward(layer, batch, lambda output, target: output[..., 0], Truncated(2))
-    assert layer.cell.w.grad.item() == pytest.approx(step_1 + step_2 + step_3 + step_4, rel=1e-15)
-    layer.zero_grad()
-    backward(layer, batch, lambda output, target: output[..., 0], Full())
-    dh2 = h1
-    dh3 = h2 + w * dh2
-    dh4 = h3 + w * dh3
-    assert layer.cell.w.grad.item() == pytest.approx(dh2 + dh3 + dh4, rel=1e-15)
 
 
 def test_carry_makes_batches_one_stream(model: nn.Module) -> None:
@@ -209,6 +173,31 @@ def test_memory_maps_stay_on_disk_until_they_are_cut(tmp_path: Path) -> None:
     found = gradients(model)
     backward(model, Batch(torch.from_numpy(numbers), torch.zeros(T, B, H)), squared_error, Truncated(3))
     assert all(torch.equal(found[name], wanted) for name, wanted in gradients(model).items())
+
+
+STRATEGIES = [
+    Full(),
+    Truncated(2),
+    Truncated(2, 4),
+    Checkpointed(2),
+    RandomTruncation(2, 4),
+    RTRL(),
+    SnAp1(),
+    UORO(),
+]
+
+
+@pytest.mark.parametrize("later", STRATEGIES, ids=repr)
+@pytest.mark.parametrize("earlier", STRATEGIES, ids=repr)
+def test_a_carry_goes_into_any_other_strategy(earlier: Strategy, later: Strategy) -> None:
+    torch.manual_seed(0)
+    model, batch = GRU(I, H).double(), batch_of("plain")
+    state = backward(model, batch.segment(0, 3), squared_error, Full()).carry
+    whole = summed_loss(model, batch.segment(3, T), squared_error, state)
+    carry = backward(model, batch.segment(0, 3), squared_error, earlier).carry
+    done = backward(model, batch.segment(3, T), squared_error, later, carry)
+    assert float(done.loss_sum) == pytest.approx(whole[0].item(), rel=1e-12)
+    torch.testing.assert_close(later.unpacked(done.carry)[0], whole[2].detach(), rtol=1e-12, atol=1e-14)
 
 
 def test_half_precision_counts_and_adds_in_more() -> None:

@@ -71,15 +71,16 @@ def test_a_scalar_recurrence_term_by_term() -> None:
     h2 = w * h1 + 2.0
     h3 = w * h2 + 3.0
     first = 0.0 + h1  # h_1 = 1 has no w in it; dh_2/dw = h_1
-    for k2, second in {
-        1: h2 + h3,  # h_2 is a constant for ℓ_3, h_3 for ℓ_4
-        2: h2 + (h3 + w * h2),  # cut after step 2: h_2 is a constant
-        3: (h2 + w * h1) + (h3 + w * (h2 + w * h1)),  # cut after step 1: h_1 is a constant
-        4: (h2 + w * h1) + (h3 + w * (h2 + w * h1)),  # nothing is cut, and h_1 has no w in it
+    for strategy, second in {
+        Truncated(2): h2 + (h3 + w * h2),
+        Truncated(2, 1): h2 + h3,  # h_2 is a constant for ℓ_3, h_3 for ℓ_4
+        Truncated(2, 2): h2 + (h3 + w * h2),  # cut after step 2: h_2 is a constant
+        Truncated(2, 3): (h2 + w * h1) + (h3 + w * (h2 + w * h1)),  # cut after step 1: h_1 is a constant
+        Full(): (h2 + w * h1) + (h3 + w * (h2 + w * h1)),  # nothing is cut, and h_1 has no w in it
     }.items():
         layer.zero_grad()
-        backward(layer, batch, itself, Truncated(2, k2))
-        assert layer.cell.w.grad.item() == pytest.approx(first + second, rel=1e-15), k2
+        backward(layer, batch, itself, strategy)
+        assert layer.cell.w.grad.item() == pytest.approx(first + second, rel=1e-15), strategy
 
 
 def test_the_past_is_run_again_by_the_parameters_of_now() -> None:

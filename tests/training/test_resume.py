@@ -125,6 +125,13 @@ def test_every_optimizer_goes_on_as_it_was(kinds, every_batch, tmp_path, kind, o
     assert_same(outcome(tmp_path / "parts"), outcome(tmp_path / "whole"))
 
 
+@pytest.mark.parametrize("strategy", ["truncated:4,12", "checkpointed:5", "checkpointed:1MB", "artbp:4,8", "uoro"])
+def test_every_strategy_goes_on_as_it_was(kinds, every_batch, tmp_path, strategy) -> None:
+    kinds["symbols"](tmp_path / "whole", epochs=1, strategy=strategy).fit()
+    stopped_and_resumed(kinds["symbols"](tmp_path / "parts", epochs=1, strategy=strategy), 17, fail)
+    assert_same(outcome(tmp_path / "parts"), outcome(tmp_path / "whole"))
+
+
 @pytest.mark.parametrize("kind", ["symbols", "series"])
 def test_batches_after_the_last_checkpoint_are_done_again(kinds, tmp_path, kind) -> None:
     kinds[kind](tmp_path / "whole").fit()

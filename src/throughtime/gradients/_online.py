@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from .._errors import UnsupportedError
-from .._state import detach, leaves, map_state
+from .._state import detach, leaves, map_state, tracked
 from .._types import Batch, Loss, Segment, State
 from ..nn.contract import initial_state
 from ._meter import kept
@@ -40,8 +39,7 @@ class Online(Strategy):
     def segments(self, model: nn.Module, batch: Batch, loss: Loss, carry: State = None) -> Iterator[Segment]:
         """One segment a step."""
         self.check(model)
-        ours = isinstance(carry, dict) and carry.keys() == {"state", "account"}
-        state, account = (carry["state"], carry["account"]) if ours else (detach(carry), None)
+        state, account = self.unpacked(carry)
         for time in range(batch.inputs.shape[0]):
             piece = batch.segment(time, time + 1)
             if state is None:
@@ -49,7 +47,7 @@ class Online(Strategy):
             again = Replay(model)
             if account is None:
                 account = self._begun(model, piece, state)
-            before = map_state(tracked, state)
+            before = tracked(state)
             with again():
                 loss_sum, count, after = summed_loss(model, piece, loss, before)
             add_gradient(loss_sum)
@@ -57,7 +55,7 @@ class Online(Strategy):
             self.credit(step, account, [part.grad for part in step.floats(before)])
             account = kept(detach(self.follow(step, account)))
             state = detach(after)
-            yield Segment(time, time + 1, loss_sum.detach(), count, {"state": state, "account": account})
+            yield Segment(time, time + 1, loss_sum.detach(), count, self.packed(state, account))
 
     def _begun(self, model: nn.Module, piece: Batch, state: State) -> State:
         """The account before the first step, which is tried, for what it draws, and undone."""
@@ -88,14 +86,14 @@ class OnlineStep:
     """One step of a model from a state: what comes after it, as a function of parameters and state.
 
     Args:
-        again: makes the step draw what it has drawn when the loss was taken; without it, it draws anew.
+        again: makes the step draw what it has drawn when it was run at first.
 
     Attributes:
         parameters: those that are trained.
         parts: all tensors of the state before the step.
     """
 
-    def __init__(self, model: nn.Module, piece: Batch, state: State, again: Callable[..., Any] = nullcontext) -> None:
+    def __init__(self, model: nn.Module, piece: Batch, state: State, again: Replay) -> None:
         self.model, self.piece, self.state, self.again = model, piece, state, again
         self._module = _Step(model)
         trained = {name: part for name, part in self._module.named_parameters() if part.requires_grad}
@@ -132,9 +130,15 @@ class OnlineStep:
             )
         return found
 
+    @property
     def draws(self) -> bool:
         """Whether the step has drawn random numbers."""
-        return isinstance(self.again, Replay) and self.again.drew()
+        return self.again.drew()
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether no unit's next state depends on another unit's, as the cell declares."""
+        return any(getattr(module, "elementwise", False) for module in self.model.modules())
 
     def influences(self) -> list[bool]:
         """For each parameter, whether the state after the step is computed from it: a head's is not."""
@@ -175,12 +179,6 @@ def first_state(model: nn.Module, batch_size: int) -> State:
             "miss what all later losses owe to it: use Full() or Checkpointed()"
         )
     return state
-
-
-def tracked(part: Tensor) -> Tensor:
-    """A leaf of the same numbers, with a gradient of its own if it can have one."""
-    part = part.detach()
-    return part.requires_grad_() if part.is_floating_point() else part
 
 
 def add_to_gradient(parameter: Tensor, gradient: Tensor) -> None:

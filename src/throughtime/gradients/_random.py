@@ -36,7 +36,9 @@ class Replay:
             yield
             return
         with self.undone():
-            self._restore(before)
+            torch.set_rng_state(before[0])
+            for device, own in zip(self._devices, before[1:], strict=True):
+                torch.cuda.set_rng_state(own, device)
             yield
 
     def drew(self) -> bool:
@@ -46,16 +48,8 @@ class Replay:
     @contextmanager
     def undone(self) -> Iterator[None]:
         """What is drawn inside is drawn again after it."""
-        before = self._state()
-        try:
+        with torch.random.fork_rng(devices=self._devices):
             yield
-        finally:
-            self._restore(before)
 
     def _state(self) -> _Draws:
         return torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in self._devices)
-
-    def _restore(self, state: _Draws) -> None:
-        torch.set_rng_state(state[0])
-        for device, own in zip(self._devices, state[1:], strict=True):
-            torch.cuda.set_rng_state(own, device)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .._errors import ConfigurationError, UnsupportedError
-from .._state import detach, leaves, map_state
+from .._state import detach, leaves, tracked
 from .._types import Batch, Loss, Segment, State
 from ._meter import kept, metered, size_of
 from ._random import Replay
@@ -40,7 +40,8 @@ class Checkpointed(Strategy):
     states and the tensors saved in one chunk, both measured on the model and the batch; gradients, parameters, inputs
     and what an operation needs meanwhile are not in it.
 
-    Dropout and other random draws are the same whenever a chunk is run again.
+    Dropout and other random draws are the same whenever a chunk is run again: of each chunk that draws, the generator's
+    state is kept, 5 KB beyond the budget.
 
     Args:
         segment: steps in a chunk; `None` for √T of a long sequence, and more of one below a million steps: 8 √T, and
@@ -95,10 +96,10 @@ class Checkpointed(Strategy):
     def segments(self, model: nn.Module, batch: Batch, loss: Loss, carry: State = None) -> Iterator[Segment]:
         """One segment: all of it."""
         self.check(model)
-        plan = self.plan(model, batch, loss, carry)
-        yield _Reversal(model, batch, loss, plan).run(carry)
+        state, _ = self.unpacked(carry)
+        yield _Reversal(model, batch, loss, self.plan(model, batch, loss, state)).run(state)
 
-    def plan(self, model: nn.Module, batch: Batch, loss: Loss, carry: State = None) -> Plan:
+    def plan(self, model: nn.Module, batch: Batch, loss: Loss, state: State = None) -> Plan:
         """How a batch is divided, and how many states are kept; with a budget, from what its first steps take.
 
         Raises:
@@ -109,7 +110,7 @@ class Checkpointed(Strategy):
             root = isqrt(steps)
             segment = self.segment or max(1, root, min(steps, _PER_ROOT * root, _FEWEST))
             return Plan(steps, segment, max(0, -(-steps // segment) - 1))
-        return _cheapest(steps, bytes_of(self.memory, "memory"), _measured(model, batch, loss, carry))
+        return _cheapest(steps, bytes_of(self.memory, "memory"), _measured(model, batch, loss, state))
 
 
 class Plan(NamedTuple):
@@ -142,15 +143,15 @@ class _Sizes(NamedTuple):
         return self.fixed + self.each * steps
 
 
-def _measured(model: nn.Module, batch: Batch, loss: Loss, carry: State) -> _Sizes:
+def _measured(model: nn.Module, batch: Batch, loss: Loss, before: State) -> _Sizes:
     """What the first steps of a batch take; random draws and gradients are left as they were."""
     found: list[tuple[int, int]] = []
-    state: State = carry
+    state: State = before
     for steps in _PROBES:
         piece = batch.segment(0, min(steps, batch.inputs.shape[0]))
         beside = [*model.parameters(), *model.buffers(), piece.inputs, piece.targets]
         with Replay(model).undone(), metered(beside) as meter:
-            loss_sum, _, state = summed_loss(model, piece, loss, carry)
+            loss_sum, _, state = summed_loss(model, piece, loss, before)
             found.append((piece.inputs.shape[0], meter.now))
             del loss_sum
         state = detach(state)
@@ -190,9 +191,9 @@ class _Reversal:
         self._sums: list[Tensor] = []
         self._counts: list[Tensor] = []
 
-    def run(self, carry: State) -> Segment:
-        """Add the gradient of all losses to `.grad`."""
-        states, last = {0: detach(carry)}, None
+    def run(self, state: State) -> Segment:
+        """Add the gradient of all losses to `.grad`, the first step being taken from `state`."""
+        states, last = {0: state}, None
         for action in schedule(self._plan.chunks, self._plan.slots):
             if isinstance(action, Advance):
                 states[action.stop] = kept(self._advanced(states[action.start], action))
@@ -211,7 +212,7 @@ class _Reversal:
 
     def _reversed(self, state: State, chunk: int) -> State:
         """Back through one chunk, with the gradient of the state after it; that of the state before it is left."""
-        state = map_state(_leaf, state) if chunk else state
+        state = tracked(state) if chunk else state
         with self._again(chunk):
             loss_sum, count, after = summed_loss(self._model, self._piece(chunk), self._loss, state)
         self._check_size(after)
@@ -245,8 +246,3 @@ class _Reversal:
                 f"{in_words(size)} after another {self._plan.segment} steps, so keeping it saves no memory: use Full() "
                 "or Truncated()"
             )
-
-
-def _leaf(part: Tensor) -> Tensor:
-    part = part.detach()
-    return part.requires_grad_() if part.is_floating_point() or part.is_complex() else part

@@ -15,6 +15,7 @@ from .._errors import ThroughtimeError
 from .._types import Batch, Loss
 from ._meter import metered
 from ._online import Online
+from ._random import Replay
 from .door import backward
 from .full import Full
 from .strategy import Strategy
@@ -95,7 +96,7 @@ def compare_gradients(
         >>> found.rows[0].bias, found.rows[1].bias > 0
         (0.0, True)
     """
-    whole, *_ = _gradient(model, batch, loss, Full())
+    whole, _ = _gradient(model, batch, loss, Full())
     return GradientComparison(tuple(_compared(model, batch, loss, one, whole, repeats) for one in strategies))
 
 
@@ -108,12 +109,11 @@ def smallest_truncation(model: nn.Module, batch: Batch, loss: Loss, tolerance: f
         Aicher, Foti & Fox, "Adaptively truncating backpropagation through time to control gradient bias", UAI 2019,
         https://arxiv.org/abs/1905.07473.
     """
-    whole, *_ = _gradient(model, batch, loss, Full())
+    whole, _ = _gradient(model, batch, loss, Full())
     steps = batch.inputs.shape[0]
 
     def enough(k: int) -> bool:
-        found, *_ = _gradient(model, batch, loss, Truncated(k))
-        return _bias(found, whole) <= tolerance
+        return _bias(_gradient(model, batch, loss, Truncated(k))[0], whole) <= tolerance
 
     high = 1
     while high < steps and not enough(high):
@@ -128,43 +128,43 @@ def smallest_truncation(model: nn.Module, batch: Batch, loss: Loss, tolerance: f
 
 
 def _compared(model: nn.Module, batch: Batch, loss: Loss, strategy: Strategy, whole: Tensor, repeats: int) -> Compared:
+    beside = [*model.parameters(), *model.buffers()]
+    beside += [part for part in (batch.inputs, batch.targets, batch.weights) if isinstance(part, Tensor)]
     try:
-        found, memory, seconds = _gradient(model, batch, loss, strategy)
-        for _ in range(repeats):
-            seconds = min(seconds, _gradient(model, batch, loss, strategy, measure=False)[2])
+        with metered(beside, saved=not isinstance(strategy, Online)) as meter:
+            found, _ = _gradient(model, batch, loss, strategy)
+        seconds = min(_gradient(model, batch, loss, strategy)[1] for _ in range(repeats))
     except ThroughtimeError as refusal:
         return Compared(strategy, None, None, None, None, str(refusal))
     cosine = torch.nn.functional.cosine_similarity(found, whole, dim=0).item()
-    return Compared(strategy, _bias(found, whole), cosine, memory, seconds)
+    return Compared(strategy, _bias(found, whole), cosine, meter.peak, seconds)
 
 
 def _bias(found: Tensor, whole: Tensor) -> float:
     return ((found - whole).norm() / whole.norm()).item()
 
 
-def _gradient(
-    model: nn.Module, batch: Batch, loss: Loss, strategy: Strategy, measure: bool = True
-) -> tuple[Tensor, int, float]:
-    """All gradients as one vector of float64, bytes kept at most, and seconds."""
+def _gradient(model: nn.Module, batch: Batch, loss: Loss, strategy: Strategy) -> tuple[Tensor, float]:
+    """All gradients as one vector of float64, and the seconds it took; nothing is left behind."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     before = [parameter.grad for parameter in parameters]
-    beside = [*model.parameters(), *model.buffers()]
-    beside += [part for part in (batch.inputs, batch.targets, batch.weights) if isinstance(part, Tensor)]
-    devices = sorted({parameter.device.index for parameter in parameters if parameter.is_cuda})
     try:
         for parameter in parameters:
             parameter.grad = None
-        with torch.random.fork_rng(devices=devices):
-            started, memory = time.perf_counter(), 0
-            if measure:
-                with metered(beside, saved=not isinstance(strategy, Online)) as meter:
-                    backward(model, batch, loss, strategy)
-                memory = meter.peak
-            else:
-                backward(model, batch, loss, strategy)
+        with Replay(model).undone():
+            _synchronize(model)
+            started = time.perf_counter()
+            backward(model, batch, loss, strategy)
+            _synchronize(model)
             seconds = time.perf_counter() - started
         gradients = [torch.zeros_like(own) if own.grad is None else own.grad for own in parameters]
-        return torch.cat([gradient.flatten().double() for gradient in gradients]), memory, seconds
+        return torch.cat([gradient.flatten().double() for gradient in gradients]), seconds
     finally:
         for parameter, gradient in zip(parameters, before, strict=True):
             parameter.grad = gradient
+
+
+def _synchronize(model: nn.Module) -> None:
+    """Wait for what runs beside Python."""
+    for device in {parameter.device for parameter in model.parameters() if parameter.is_cuda}:
+        torch.cuda.synchronize(device)

@@ -41,6 +41,6 @@ class Full(Strategy):
         """One segment: all of it."""
         steps = batch.inputs.shape[1 if getattr(model, "batch_first", False) else 0]
         whole = batch.segment(0, batch.inputs.shape[0])
-        loss_sum, count, state = summed_loss(model, whole, loss, carry)
+        loss_sum, count, state = summed_loss(model, whole, loss, self.unpacked(carry)[0])
         add_gradient(loss_sum)
         yield Segment(0, steps, loss_sum.detach(), count, detach(state))

@@ -69,7 +69,7 @@ class RandomTruncation(Strategy):
     def segments(self, model: nn.Module, batch: Batch, loss: Loss, carry: State = None) -> Iterator[Segment]:
         """A segment from each cut to the next."""
         self.check(model)
-        steps, start, state = batch.inputs.shape[0], 0, detach(carry)
+        steps, start, state = batch.inputs.shape[0], 0, self.unpacked(carry)[0]
         sums: list[Tensor] = []
         counts: list[Tensor] = []
         for begin in range(0, steps, self.chunk):

@@ -67,7 +67,7 @@ class RTRL(Online):
     def begin(self, step: OnlineStep) -> State:
         """No influence of anything, all of it."""
         influences = step.influences()
-        if any(getattr(module, "elementwise", False) for module in step.model.modules()):
+        if step.elementwise and snap1.obstacle(step) is None:
             compact = snap1.begin(step)
             if [entry is not None for entry in compact["entries"]] == influences:
                 return compact
@@ -95,7 +95,7 @@ class RTRL(Online):
     def follow(self, step: OnlineStep, account: State) -> State:
         """D J + ∂h/∂θ, by as many directional derivatives as there are parameters."""
         if isinstance(account, dict):
-            return snap1.follow(step, account, elementwise=True)
+            return snap1.follow(step, account)
         return tuple(
             None if influence is None else _pushed(step, index, influence) for index, influence in enumerate(account)
         )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import jacrev, jvp, vmap
 
 from .._errors import UnsupportedError
-from .._state import leaves, map_state, select
+from .._state import map_state, select
 from .._types import Batch, State
-from ..nn.contract import initial_state
+from ..nn.contract import batch_axes, initial_state
 from ._online import Online, OnlineStep, add_to_gradient, pairs
 
 _PROBES = 4
@@ -55,6 +56,9 @@ class SnAp1(Online):
 
     def begin(self, step: OnlineStep) -> State:
         """No influence of anything."""
+        reason = obstacle(step)
+        if reason is not None:
+            raise UnsupportedError(reason)
         return begin(step)
 
     def credit(self, step: OnlineStep, account: State, cotangents: Sequence[Tensor | None]) -> None:
@@ -66,23 +70,29 @@ class SnAp1(Online):
         return follow(step, account)
 
 
+def obstacle(step: OnlineStep) -> str | None:
+    """Why such an account cannot be kept."""
+    name, batch = type(step.model).__name__, step.piece.inputs.shape[1]
+    if step.draws:
+        return (
+            f"{name} draws random numbers in a step (dropout), which cannot be drawn again for each sequence alone: "
+            "use a dropout of 0, UORO() or Truncated()"
+        )
+    state = _chosen(step.floats(step.state), _influenced(step))
+    if len({part.shape[-1] for part in state}) != 1 or any(part.numel() != batch * part.shape[-1] for part in state):
+        return (
+            f"SnAp1 needs one recurrent layer, whose state is [batch, unit]; {name} has "
+            f"{[list(part.shape) for part in state]}: use RTRL() or UORO()"
+        )
+    return None
+
+
 def begin(step: OnlineStep) -> State:
     """Which tensors of the state depend on parameters; for each parameter that acts on one unit alone, which one, and
     its influence, [batch, tensor of state, …].
     """
-    if step.draws():
-        raise UnsupportedError(
-            f"{type(step.model).__name__} draws random numbers in a step (dropout), which cannot be drawn again for "
-            "each sequence alone: use a dropout of 0, UORO() or Truncated()"
-        )
     batch, parts = step.piece.inputs.shape[1], _influenced(step)
-    state = [part for part, own in zip(step.floats(step.state), parts, strict=True) if own]
-    units = {part.shape[-1] for part in state}
-    if len(units) != 1 or any(part.numel() != batch * part.shape[-1] for part in state):
-        raise UnsupportedError(
-            f"SnAp1 needs one recurrent layer, whose state is [batch, unit]; {type(step.model).__name__} has "
-            f"{[list(part.shape) for part in state]}: use RTRL() or UORO()"
-        )
+    state = _chosen(step.floats(step.state), parts)
     entries = tuple(
         None if unit is None else {"unit": unit, "influence": state[0].new_zeros(batch, len(state), *unit.shape)}
         for unit in _units(step, parts, state[0].shape[-1])
@@ -94,8 +104,7 @@ def credit(step: OnlineStep, account: State, cotangents: Sequence[Tensor | None]
     """Add ∂ℓ/∂h J to `.grad`."""
     rows = [
         None if cotangent is None else cotangent.movedim(axis, 0).flatten(1)
-        for cotangent, axis, own in zip(cotangents, _float_axes(step), account["parts"], strict=True)
-        if own
+        for cotangent, axis in _chosen(list(zip(cotangents, _float_axes(step), strict=True)), account["parts"])
     ]
     for parameter, own in zip(step.parameters, account["entries"], strict=True):
         if own is None:
@@ -104,10 +113,10 @@ def credit(step: OnlineStep, account: State, cotangents: Sequence[Tensor | None]
             add_to_gradient(parameter, (row[:, own["unit"]] * influence).sum(0))
 
 
-def follow(step: OnlineStep, account: State, elementwise: bool = False) -> State:
+def follow(step: OnlineStep, account: State) -> State:
     """D J + ∂h/∂θ."""
     step, parts = _begun(step), account["parts"].tolist()
-    own = _own(step, parts, elementwise)  # [batch, after, before, unit]
+    own = _own(step, parts)  # [batch, after, before, unit]
     at_once = _at_once(step, parts, account["entries"])
     active = None if step.piece.lengths is None else step.piece.lengths > 0
     resets = None if step.piece.resets is None else step.piece.resets[0]
@@ -136,7 +145,7 @@ def _influenced(step: OnlineStep) -> list[bool]:
         parts = found
 
 
-def _own(step: OnlineStep, chosen: Sequence[bool], elementwise: bool) -> Tensor:
+def _own(step: OnlineStep, chosen: Sequence[bool]) -> Tensor:
     """How each unit depends on itself: [batch, tensor after, tensor before, unit]."""
     parameters, state = [parameter.detach() for parameter in step.parameters], step.floats(step.state)
     axes, plain = _float_axes(step), Batch(step.piece.inputs, step.piece.inputs)
@@ -152,7 +161,7 @@ def _own(step: OnlineStep, chosen: Sequence[bool], elementwise: bool) -> Tensor:
 
     columns = []
     for which in places:
-        if elementwise:
+        if step.elementwise:
             found = along(state[which].new_ones(units), which)
         else:
             one_each = torch.eye(units, dtype=state[which].dtype, device=state[which].device)
@@ -179,7 +188,7 @@ def _at_once(step: OnlineStep, chosen: Sequence[bool], entries: State) -> list[T
         alone = OnlineStep(step.model, step.piece, map_state(lambda _: next(remaining), step.state), step.again)
         inputs = x[None, None]
         after = alone.after(given, alone.floats(alone.state), Batch(inputs, inputs))
-        return torch.stack([part.sum() for part, own in zip(after, chosen, strict=True) if own])
+        return torch.stack([part.sum() for part in _chosen(after, chosen)])
 
     local = tuple(parameters[place] for place in places)
     per_sequence = vmap(jacrev(sums), in_dims=(None, 0, *axes), randomness="same")
@@ -226,8 +235,8 @@ def _probed(
     inputs = torch.rand(inputs.shape).to(inputs) if inputs.is_floating_point() else inputs
     parameters, after = step.traced(state, Batch(inputs, inputs))
     with torch.enable_grad():
-        own = [part for part, kept in zip(after, chosen, strict=True) if kept]
-        total = torch.stack([part.sum(tuple(range(part.dim() - 1))) for part in own]).sum(0)
+        rows = [part.sum(tuple(range(part.dim() - 1))) for part in _chosen(after, chosen)]
+        total = torch.stack(rows).sum(0)
     found = []
     for weights in (torch.ones(len(ramp)), ramp, random):
         gradients = torch.autograd.grad(total, parameters, weights.to(total), retain_graph=True, allow_unused=True)
@@ -241,22 +250,25 @@ def _begun(step: OnlineStep) -> OnlineStep:
     resets = step.piece.resets
     if resets is None or not bool(resets.any()):
         return step
-    batch = step.piece.inputs.shape[1]
-    axes, fresh = iter(_batch_axes(step)), initial_state(step.model, batch)
-    state = map_state(lambda new, old: select(resets[0], new, old, next(axes)), fresh, step.state)
+    fresh, axes = initial_state(step.model, step.piece.inputs.shape[1]), batch_axes(step.model)
+    state = map_state(lambda new, old, axis: select(resets[0], new, old, axis), fresh, step.state, axes)
     return OnlineStep(step.model, step.piece, state, step.again)
 
 
 def _batch_axes(step: OnlineStep) -> list[int]:
-    """Of each tensor of the state, the axis that grows with the batch."""
-    one, two = initial_state(step.model, 1), initial_state(step.model, 2)
-    shapes = zip(leaves(one), leaves(two), strict=True)
-    return [[m == n for m, n in zip(a.shape, b.shape, strict=True)].index(False) for (_, a), (_, b) in shapes]
+    """The axis of the sequences, of each tensor of the state."""
+    axes: list[int] = []
+    map_state(lambda _, axis: axes.append(axis), step.state, batch_axes(step.model))
+    return axes
 
 
 def _float_axes(step: OnlineStep) -> list[int]:
-    parts = zip(step.parts, _batch_axes(step), strict=True)
-    return [axis for part, axis in parts if part.is_floating_point()]
+    return [axis for part, axis in zip(step.parts, _batch_axes(step), strict=True) if part.is_floating_point()]
+
+
+def _chosen(parts: Sequence[Any], chosen: Iterable[Any]) -> list[Any]:
+    """Those that are."""
+    return [part for part, own in zip(parts, chosen, strict=True) if own]
 
 
 def _wide(mask: Tensor, values: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .._errors import ConfigurationError, ShapeError, UnsupportedError
+from .._state import detach
 from .._types import Batch, Loss, Segment, State
 from ..nn.contract import accepted, streams
 
@@ -43,6 +44,17 @@ class Strategy(ABC):
         Nothing is zeroed and nothing divided: the caller zeroes, divides by `count`, clips and steps, and may do so
         at every yield.
         """
+
+    def packed(self, state: State, kept: State) -> State:
+        """A carry: the model's state, and what this strategy keeps beside it."""
+        return {"state": state, f"kept by {type(self).__name__}": kept}
+
+    def unpacked(self, carry: State) -> tuple[State, State]:
+        """The model's state in a carry, detached, and what this strategy has kept: `None` where another one has."""
+        names = [name for name in carry if str(name).startswith("kept by ")] if isinstance(carry, dict) else []
+        if not names:
+            return detach(carry), None
+        return detach(carry["state"]), carry.get(f"kept by {type(self).__name__}")
 
     def check(self, model: nn.Module, batch: Batch | None = None, loss: Loss | None = None) -> None:
         """Refuse, in words, a model that this strategy cannot feed in pieces, or, where one is given, such a batch.

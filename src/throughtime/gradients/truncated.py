@@ -12,6 +12,7 @@ from torch import nn
 from .._errors import ConfigurationError
 from .._state import detach
 from .._types import Batch, Loss, Segment, State
+from ._meter import kept
 from .strategy import Strategy, add_gradient, advance, forward, summed_loss
 
 
@@ -77,11 +78,14 @@ class Truncated(Strategy):
         """Segments of `k1` steps, the last one shorter where they do not fit."""
         self.check(model)
         reach = self.k2 or self.k1
-        past = _Past.of(carry) if reach > self.k1 else None
+        state, past = self.unpacked(carry)
+        past = past or []
         for start in range(0, batch.inputs.shape[0], self.k1):
             segment = batch.segment(start, min(start + self.k1, batch.inputs.shape[0]))
             steps = segment.inputs.shape[0]
-            state = carry if past is None else past.replayed(model, reach - steps)
+            before = state
+            if reach > self.k1:
+                state = _replayed(model, past, reach - steps, state)
             alone = max(0, steps - reach)  # losses that reach their own step only
             sums, counts = [], []
             for begin, end in (*((step, step + 1) for step in range(alone)), (alone, steps)):
@@ -90,47 +94,39 @@ class Truncated(Strategy):
                 state = detach(state)
                 sums.append(loss_sum.detach())
                 counts.append(count)
-            carry = state if past is None else past.extended(segment, state, reach)
+            carry = state
+            if reach > self.k1:
+                past = _extended(past, before, segment, reach)
+                carry = kept(self.packed(state, past))
             yield Segment(start, start + steps, torch.stack(sums).sum(), torch.stack(counts).sum(), carry)
 
 
-class _Past:
-    """The last steps of a stream, to be run again; kept as a plain dict, as checkpoints and devices take it."""
+def _extended(past: list[dict[str, Any]], state: State, segment: Batch, reach: int) -> list[dict[str, Any]]:
+    """The pieces of the past after one more segment, from the state before it; no more than the next one can reach.
 
-    def __init__(self, kept: dict[str, Any]) -> None:
-        self._kept = kept
+    Plain dicts, as checkpoints and devices take them.
+    """
+    inputs = segment.inputs.clone()  # a view would keep its whole batch
+    past = [*past, {"state": state, "inputs": inputs, "lengths": segment.lengths, "resets": segment.resets}]
+    while sum(len(piece["inputs"]) for piece in past[1:]) >= reach - 1:
+        past = past[1:]
+    return past
 
-    @classmethod
-    def of(cls, carry: State) -> _Past:
-        """That of a carry of ours; of a plain state, as another strategy leaves it, there is none."""
-        ours = isinstance(carry, dict) and carry.keys() == {"state", "past"}
-        return cls(carry if ours else {"state": carry, "past": []})
 
-    def extended(self, segment: Batch, state: State, reach: int) -> State:
-        """The carry after one more segment, with no more of the past than the next one can reach."""
-        # A copy: a view would keep its whole batch.
-        before = {"state": self._kept["state"], "inputs": segment.inputs.clone()}
-        past = [*self._kept["past"], before | {"lengths": segment.lengths, "resets": segment.resets}]
-        while sum(len(piece["inputs"]) for piece in past[1:]) >= reach - 1:
-            past.pop(0)
-        self._kept = {"state": state, "past": past}
-        return self._kept
-
-    def replayed(self, model: nn.Module, steps: int) -> State:
-        """The state of now, the last `steps` having been run again: gradients flow back through them."""
-        pieces, missing = [], steps
-        for piece in reversed(self._kept["past"]):
-            if missing > 0:
-                pieces.insert(0, piece)
-                missing -= len(piece["inputs"])
-        if not pieces:
-            return self._kept["state"]
-        state, skipped = pieces[0]["state"], max(0, -missing)
-        for piece in pieces:
-            inputs = piece["inputs"]
-            batch = Batch(inputs, inputs, piece["lengths"], piece["resets"])
+def _replayed(model: nn.Module, past: list[dict[str, Any]], steps: int, state: State) -> State:
+    """The state of now, the last `steps` having been run again: gradients flow back through them."""
+    pieces, missing = [], steps
+    for piece in reversed(past):
+        if missing > 0:
+            pieces.insert(0, piece)
+            missing -= len(piece["inputs"])
+    skipped = max(0, -missing)
+    for index, piece in enumerate(pieces):
+        inputs = piece["inputs"]
+        batch = Batch(inputs, inputs, piece["lengths"], piece["resets"])
+        if index == 0:
+            state = piece["state"]
             if skipped:
                 state, batch = advance(model, batch.segment(0, skipped), state), batch.segment(skipped, len(inputs))
-                skipped = 0
-            _, state = forward(model, batch, state)
-        return state
+        _, state = forward(model, batch, state)
+    return state

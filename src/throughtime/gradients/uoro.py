@@ -60,13 +60,13 @@ class UORO(Online):
 
     def follow(self, step: OnlineStep, account: State) -> State:
         """One more step of both vectors."""
+        if all(own is None for own in account["parameters"]):
+            return account
         state = step.floats(step.state)
         held = [parameter.detach() for parameter in step.parameters]
         pushed = jvp(lambda *parts: tuple(step.after(held, parts)), tuple(state), tuple(account["state"]))[1]
         signs = [(torch.randint(2, part.shape, device="cpu") * 2 - 1).to(part) for part in state]
         parameters, after = step.traced(state)
-        if not any(own is not None for own in account["parameters"]):
-            return account
         touched = [(part, sign) for part, sign in zip(after, signs, strict=True) if part.requires_grad]
         pulled = torch.autograd.grad(
             [part for part, _ in touched], parameters, [sign for _, sign in touched], allow_unused=True

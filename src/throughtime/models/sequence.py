@@ -9,7 +9,7 @@ from torch.distributions import Distribution
 from .._errors import ConfigurationError, ShapeError
 from .._state import map_state
 from .._types import Lengths, Resets, State
-from ..nn.contract import accepted, initial_state, streams
+from ..nn.contract import accepted, batch_axes, initial_state, streams
 from ._width import input_width
 from .decoding import Decoding
 from .heads import Head
@@ -190,13 +190,7 @@ class SequenceModel(nn.Module):
 
     def repeat_state(self, state: State, times: int) -> State:
         """A state for `times` copies of each sequence, copies side by side, as sampling many futures needs."""
-        one, two = self.initial_state(1), self.initial_state(2)
-
-        def repeat(tensor: Tensor, a: Tensor, b: Tensor) -> Tensor:
-            axis = next(axis for axis, (m, n) in enumerate(zip(a.shape, b.shape, strict=True)) if m != n)
-            return tensor.repeat_interleave(times, dim=axis)
-
-        return map_state(repeat, state, one, two)
+        return map_state(lambda part, axis: part.repeat_interleave(times, dim=axis), state, batch_axes(self))
 
     def _start(self, batch_size: int, known: Tensor | None) -> tuple[Distribution, State]:
         discrete = isinstance(self.embedding, nn.Embedding) or self.head.discrete

@@ -96,7 +96,16 @@ class Stack(nn.RNNBase):
         options = self.recurrence.options + self.noise.at_work(training)
         device = x.device.type
         dtype = product_dtype(x.dtype, device)
-        call = Call(self.recurrence.kind, options, lengths, resets, device, dtype, projected=self.proj_size > 0)
+        call = Call(
+            self.recurrence.kind,
+            options,
+            lengths,
+            resets,
+            device,
+            dtype,
+            projected=self.proj_size > 0,
+            transformed=transformed(),
+        )
         return choose(call, self.backend)
 
     def stepper(self, batch_size: int = 1) -> Stepper:
@@ -153,8 +162,6 @@ class Stack(nn.RNNBase):
             return layout.restore(output, state)
         if state is None:
             state = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype)
-        if backend == "torch" and self.backend == "auto" and lengths is not None and transformed():
-            backend = "reference"  # torch's packed path has no transforms
         if backend == "torch" and x.numel():
             output, state = self._run_whole(x, state, lengths)
         else:

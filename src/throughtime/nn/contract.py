@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .._errors import UnsupportedError
+from .._state import map_state
 from .._types import State
 
 
@@ -56,6 +57,20 @@ def initial_state(module: nn.Module, batch_size: int, *, device: Any = None, dty
         torch.zeros(layers, batch_size, size, device=device or like.device, dtype=dtype or like.dtype) for size in sizes
     ]
     return tuple(parts) if len(parts) > 1 else parts[0]
+
+
+def batch_axes(module: nn.Module) -> State:
+    """A tree of the state's form that has, for each tensor, the axis along which its sequences stand.
+
+    Raises:
+        UnsupportedError: where the module tells no initial state.
+
+    Example:
+        >>> batch_axes(nn.LSTM(2, 3))
+        (1, 1)
+    """
+    one, two = initial_state(module, 1), initial_state(module, 2)
+    return map_state(lambda a, b: [m == n for m, n in zip(a.shape, b.shape, strict=True)].index(False), one, two)
 
 
 def accepted(module: nn.Module, name: str, **extras: Tensor | None) -> dict[str, Tensor]:

@@ -75,8 +75,8 @@ class Pool:
     @property
     def idle(self) -> int:
         """How many bytes lie idle."""
-        # By index: another thread's tensor may die, and append, while this counts.
-        return sum(len(self._idle[index]) for index in range(len(self._idle)))
+        # Of a copy, which is made in one step: another thread's tensor may die, or one be taken, while this counts.
+        return sum(map(len, tuple(self._idle)))
 
     def _pop(self, size: int) -> mmap | None:
         for index in reversed(range(len(self._idle))):  # the youngest is likeliest to be in the caches still

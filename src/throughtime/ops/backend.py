@@ -26,6 +26,7 @@ class Call:
         device: the type of device the input is on.
         dtype: the one that products are taken in: the input's, or autocast's.
         projected: whether an LSTM's output is a projection of h.
+        transformed: whether a transform of torch.func is at work.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Call:
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
     projected: bool = False
+    transformed: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ def _native_obstacle(call: Call) -> str | None:
 
 def _torch_obstacle(call: Call) -> str | None:
     missing = (*call.options, *(("resets=",) if call.resets else ()))
+    if call.lengths and call.transformed:
+        missing = (*missing, "transforms of packed sequences")
     return f"torch has no {' and no '.join(missing)}" if missing else None
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from .._errors import DataError
 from .._types import Batch
 from ..artifacts import Run, SeriesRun, SymbolRun
-from ..data import SeriesData, SoundData, Streams, TextData, Windows, shifted
+from ..data import SeriesData, SoundData, TextData, Windows, shifted
+from .symbols import streams_of
 
 
 def first_batch(run: Run, data: SeriesData | TextData | SoundData, steps: int | None = None) -> Batch:
@@ -32,7 +33,7 @@ def first_batch(run: Run, data: SeriesData | TextData | SoundData, steps: int | 
         return next(Windows(long_enough, steps - 1, 1, task.batch_size, count_lookback=True).batches(0))
     assert isinstance(run, SymbolRun)
     assert not isinstance(data, SeriesData)
-    pair, steps = shifted(data.tokens), run.task.steps if steps is None else steps
-    if not 1 <= steps <= len(pair):
-        raise DataError(f"{steps} steps of data that has {len(pair)}: choose from 1 to that")
-    return next(Streams(pair, max(1, min(run.task.batch_size, len(pair) // steps)), steps).batches(0))
+    steps = run.task.steps if steps is None else steps
+    if not 1 <= steps < len(data.tokens):
+        raise DataError(f"{steps} steps of data that has {len(data.tokens) - 1}: choose from 1 to that")
+    return next(streams_of(run.task, data.tokens, steps).batches(0))

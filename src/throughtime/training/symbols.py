@@ -68,10 +68,12 @@ def _training(run: SymbolRun, data: TextData | SoundData) -> Training:
     learnt, chosen = data.tokens[:train_end], data.tokens[train_end:validation_end]
     return Training(
         run,
-        Streams(shifted(learnt), _fitting(task, len(learnt)), task.steps, restart=_BATCHES_BETWEEN_BEGINNINGS),
-        Streams(shifted(chosen), _fitting(task, len(chosen)), task.steps) if len(chosen) else None,
+        streams_of(task, learnt, task.steps, restart=_BATCHES_BETWEEN_BEGINNINGS),
+        streams_of(task, chosen, task.steps) if len(chosen) else None,
     )
 
 
-def _fitting(task: SymbolTask, symbols: int) -> int:
-    return max(1, min(task.batch_size, (symbols - 1) // task.steps))
+def streams_of(task: SymbolTask, tokens: Any, steps: int, restart: int | None = None) -> Streams:
+    """As many streams as the task has side by side, or as fit."""
+    pair = shifted(tokens)
+    return Streams(pair, max(1, min(task.batch_size, len(pair) // steps)), steps, restart=restart)
