@@ -36,7 +36,7 @@ _WINDOW = 50  # batches that a point of a curve is the mean of
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--batches", type=int, default=1500)
+    parser.add_argument("--batches", type=int, default=600)
     settings = parser.parse_args()
     torch.set_num_threads(settings.threads)
     print(machine())

@@ -31,7 +31,7 @@ STRATEGIES: dict[str, tuple[Strategy, float]] = {
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--steps", type=int, default=4_000)
     settings = parser.parse_args()
     torch.set_num_threads(1)
     print(machine())
@@ -60,8 +60,8 @@ def learn(strategy: Strategy, rate: float, steps: int) -> tuple[list[float], lis
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     bits = torch.randint(2, (steps + DELAY, BATCH))
     stream = tt.Batch(bits[DELAY:], bits[:-DELAY])
-    surprise, memory, started, carry = [], [], time.monotonic(), None
-    for segment in strategy.segments(model, stream, negative_log_likelihood, carry):
+    surprise, memory, started = [], [], time.monotonic()
+    for segment in strategy.segments(model, stream, negative_log_likelihood):
         optimizer.step()
         optimizer.zero_grad()
         surprise.append(float(segment.loss_sum / segment.count) / math.log(2))

@@ -32,7 +32,7 @@ _RUNS = 3
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each run")
+    parser.add_argument("--seconds", type=float, default=6.0, help="of each run")
     parser.add_argument("--run", choices=TASKS, help="a single run in this process; prints its steps as JSON")
     settings = parser.parse_args()
     if settings.run:
@@ -46,7 +46,8 @@ def main() -> None:
     page = settings.page or (None if settings.quick else PAGE)
     if page is not None:
         rows = [in_words(row) for row in found]
-        heads = ["", *(f"{way}, steps a second" for way in WAYS), "times faster", "loss after the same steps"]
+        heads = ["", *(f"{way}, steps a second" for way in WAYS), "times faster", "steps both made"]
+        heads += ["losses within 0.1 % until step", "loss at the end"]
         described = f"{place(settings.threads)}; {runs} runs of {seconds:g} s each, in turn."
         write_section("training", f"{described}\n\n{table(heads, rows)}", page)
 
@@ -83,14 +84,18 @@ def trained(task: str, seconds: float, threads: int) -> dict[str, list[float]]:
 
 
 def compared(task: str, runs: int, seconds: float, threads: int) -> dict[str, Any]:
-    """Both ways in turn: the median step's rate, and the mean loss over the last tenth of the steps that both made."""
+    """Both ways in turn: the median step's rate, how long the losses are the same, and their mean at the end: over the
+    last tenth of the steps that both made.
+    """
     found: dict[str, list[dict[str, list[float]]]] = {way: [] for way in WAYS}
     for run in range(runs):
         ways = list(WAYS)
         for way in ways[:: -1 if run % 2 else 1]:
             found[way].append(alone(task, seconds, threads, WAYS[way]))
     shared = min(len(run["loss"]) for runs_ in found.values() for run in runs_)
-    row: dict[str, Any] = {"task": task, "steps": shared}
+    pairs = zip(*(all_runs[0]["loss"][:shared] for all_runs in found.values()), strict=True)
+    parted = (step for step, (one, other) in enumerate(pairs, 1) if abs(one - other) > 1e-3 * max(abs(one), abs(other)))
+    row: dict[str, Any] = {"task": task, "steps": shared, "same_until": next(parted, shared + 1) - 1}
     for way, all_runs in found.items():
         rate = 1 / statistics.median(second for run in all_runs for second in run["seconds"][1:])
         tail = all_runs[0]["loss"][shared - max(1, shared // 10) : shared]
@@ -98,6 +103,7 @@ def compared(task: str, runs: int, seconds: float, threads: int) -> dict[str, An
         print(
             f"{task:34} {way:15} {rate:6.1f} steps a second, loss {row[way]['loss']:.4f} at step {shared}", flush=True
         )
+    print(f"{'':34} the same to 0.1 % until step {row['same_until']}", flush=True)
     return row
 
 
@@ -111,7 +117,8 @@ def alone(task: str, seconds: float, threads: int, environment: dict[str, str]) 
 def in_words(row: dict[str, Any]) -> list[str]:
     rates = [row[way]["steps_a_second"] for way in WAYS]
     losses = [f"{row[way]['loss']:.4f}" for way in WAYS]
-    return [row["task"], *(f"{rate:.1f}" for rate in rates), f"{rates[0] / rates[1]:.2f}", " and ".join(losses)]
+    speed = [*(f"{rate:.1f}" for rate in rates), f"{rates[0] / rates[1]:.2f}"]
+    return [row["task"], *speed, str(row["steps"]), str(row["same_until"]), " and ".join(losses)]
 
 
 if __name__ == "__main__":
