@@ -84,6 +84,20 @@ def test_element_wise_cells_behind_a_layer_are_exact_too() -> None:
         torch.testing.assert_close(gradient, wanted[name], rtol=1e-10, atol=1e-13)
 
 
+def test_a_sequence_that_has_ended_goes_on_in_the_next_batch() -> None:
+    """What is kept of it stands still meanwhile: the compact account is as the dense one, whose model does that."""
+    found = []
+    for cell in (Elementwise, Coupled):
+        torch.manual_seed(0)
+        model, batch = Recurrent(cell()).double(), batch_of("plain")
+        first = Batch(batch.inputs[:4], batch.targets[:4], lengths=torch.tensor([4, 2, 1]))
+        carry = backward(model, first, squared_error, RTRL()).carry
+        backward(model, batch.segment(4, T), squared_error, RTRL(), carry)
+        found.append(gradients(model))
+    for name, gradient in found[0].items():
+        torch.testing.assert_close(gradient, found[1][name], rtol=1e-10, atol=1e-13)
+
+
 def test_two_element_wise_layers_are_exact_too() -> None:
     torch.manual_seed(0)
     model, batch = Sequential(Recurrent(Elementwise()), nn.Linear(H, I), Recurrent(Elementwise())), batch_of("plain", 4)
