@@ -14,17 +14,12 @@ void pack_columns(float *to, const float *weight, int gates, int64_t length, int
     for (int64_t panel = member.begin(panels); panel < member.end(panels); ++panel)
         for (int gate = 0; gate < gates; ++gate)
             for (int64_t word = 0; word < words; ++word) {
-                const int64_t k = word * Number::kPerWord;
-                const float *from = weight + (gate * length + k) * features + panel * kWidth;
-                float *vector = to + ((panel * gates + gate) * words + word) * kWidth;
-                if constexpr (Number::kPerWord == 1) {
-                    store(vector, load_first(from, features_in(panel, features)));
-                } else {
-                    for (int lane = 0; lane < kWidth; ++lane)
-                        vector[lane] = lane < features_in(panel, features)
-                                           ? Number::word(from + lane, features, length - k)
-                                           : 0.0f;
-                }
+                const int64_t begin = word * Number::kPerWord;
+                Vector elements[Number::kPerWord] = {};
+                for (int64_t k = begin; k < begin + Number::kPerWord && k < length; ++k)
+                    elements[k - begin] = load_first(weight + (gate * length + k) * features + panel * kWidth,
+                                                     features_in(panel, features));
+                store(to + ((panel * gates + gate) * words + word) * kWidth, Number::words(elements));
             }
 }
 

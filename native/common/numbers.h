@@ -24,7 +24,8 @@ struct Float32 {
         store(to.row(panel, row), value);
     }
 
-    static THROUGHTIME_INLINE float word(const float *values, int64_t, int64_t) { return *values; }
+    // The words that a feature's elements make, a vector of features for each element.
+    static THROUGHTIME_INLINE Vector words(const Vector *elements) { return elements[0]; }
 };
 
 #if defined(__AVX512BF16__)
@@ -48,31 +49,17 @@ struct Bfloat16 {
         std::memcpy(to.row(panel / 2, row) + panel % 2 * (kWidth / 2), &half, sizeof half);
     }
 
-    // Two elements, `stride` apart, of which `count` are real.
-    static THROUGHTIME_INLINE float word(const float *values, int64_t stride, int64_t count) {
-        const uint32_t bits = rounded(values[0]) | (count > 1 ? rounded(values[stride]) << 16 : 0);
-        float word;
-        std::memcpy(&word, &bits, sizeof word);
-        return word;
-    }
-
     // Each element of one row beside that of the next.
     static THROUGHTIME_INLINE Vector pair(Vector first, Vector second) {
         return (Vector)(halves(first) | halves(second) << 16);
     }
 
+    static THROUGHTIME_INLINE Vector words(const Vector *elements) { return pair(elements[0], elements[1]); }
+
   private:
     static THROUGHTIME_INLINE Integers halves(Vector value) {
         typedef uint16_t Halves __attribute__((vector_size(2 * kWidth)));
         return __builtin_convertvector((Halves)_mm512_cvtneps_pbh((__m512)value), Integers);
-    }
-
-    static THROUGHTIME_INLINE uint32_t rounded(float value) {
-        uint32_t bits;
-        std::memcpy(&bits, &value, sizeof bits);
-        if (value != value)
-            return 0x7fc0;
-        return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
     }
 };
 

@@ -85,15 +85,17 @@ void pack_panel(float *to, const float *weight, int64_t length, int64_t features
     const int count = features_in(panel, features);
     const int64_t words = words_of<Number>(length);
     to += panel * words * Gates * kWidth;
-    for (int gate = 0; gate < Gates; ++gate) {
-        const float *rows = weight + (gate * features + panel * kWidth) * length;
-        for (int64_t word = 0; word < words; ++word) {
-            const int64_t k = word * Number::kPerWord;
-            for (int lane = 0; lane < kWidth; ++lane)
-                to[(word * Gates + gate) * kWidth + lane] =
-                    lane < count ? Number::word(rows + lane * length + k, 1, length - k) : 0.0f;
+    for (int gate = 0; gate < Gates; ++gate)
+        for (int64_t k = 0; k < length; k += kWidth) {
+            const float *from = weight + (gate * features + panel * kWidth) * length + k;
+            const int elements = features_in(0, length - k);
+            Vector square[kWidth] = {};
+            for (int lane = 0; lane < count; ++lane)
+                square[lane] = load_first(from + lane * length, elements);
+            transpose(square);
+            for (int element = 0; element < elements; element += Number::kPerWord)
+                store(to + ((k + element) / Number::kPerWord * Gates + gate) * kWidth, Number::words(square + element));
         }
-    }
 }
 
 using Multiply = void (*)(const Segment *, int, const float *, float *);

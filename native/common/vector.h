@@ -67,6 +67,51 @@ THROUGHTIME_INLINE void store_first(float *to, Vector value, int count) {
     move_parts<kWidth / 2>(to, values, count, 0);
 }
 
+#if defined(__clang__) || __GNUC__ >= 12
+
+template <int... Lane>
+struct Lanes {
+    // Every second block of Step lanes of one vector beside the same blocks of another: the even ones, or the odd ones.
+    template <int Step, int Odd>
+    static THROUGHTIME_INLINE Vector blocks(Vector first, Vector second) {
+        return __builtin_shufflevector(first, second, ((Lane & ~Step) + Odd * Step + (Lane & Step ? kWidth : 0))...);
+    }
+};
+
+template <int Count, int... Lane>
+struct AllLanes : AllLanes<Count - 1, Count - 1, Lane...> {};
+
+template <int... Lane>
+struct AllLanes<0, Lane...> : Lanes<Lane...> {};
+
+// A square of rows, turned about its diagonal: blocks of Step × Step change places across it, large ones first.
+template <int Step = kWidth / 2>
+THROUGHTIME_INLINE void transpose(Vector (&rows)[kWidth]) {
+#pragma GCC unroll 16
+    for (int row = 0; row < kWidth; ++row) {
+        if (row & Step)
+            continue;
+        const Vector first = rows[row], second = rows[row + Step];
+        rows[row] = AllLanes<kWidth>::template blocks<Step, 0>(first, second);
+        rows[row + Step] = AllLanes<kWidth>::template blocks<Step, 1>(first, second);
+    }
+    if constexpr (Step > 1)
+        transpose<Step / 2>(rows);
+}
+
+#else // no shuffles that all compilers know
+
+inline void transpose(Vector (&rows)[kWidth]) {
+    float values[kWidth][kWidth], turned[kWidth][kWidth];
+    std::memcpy(values, rows, sizeof values);
+    for (int row = 0; row < kWidth; ++row)
+        for (int column = 0; column < kWidth; ++column)
+            turned[column][row] = values[row][column];
+    std::memcpy(rows, turned, sizeof turned);
+}
+
+#endif
+
 // Where a comparison fails, as it does with NaN, the value itself is kept: NaN survives.
 THROUGHTIME_INLINE Vector clamp(Vector value, float low, float high) {
     const Vector lows = broadcast(low), highs = broadcast(high);
