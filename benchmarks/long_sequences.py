@@ -1,7 +1,7 @@
 """Exact gradients of sequences up to a million steps: memory at its peak and time, strategy by strategy.
 
-A GRU of 128 units over a vocabulary of 64, 4 sequences, a loss at every step. Memory is RssAnon at its peak in a fresh
-process, beyond what the process had with the model, the inputs and the libraries warm.
+A GRU of 128 units over a vocabulary of 64, 4 sequences (`--batch`), a loss at every step. Memory is RssAnon at its peak
+in a fresh process, beyond what the process had with the model, the inputs and the libraries warm.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from typing import Any
 
 import torch
@@ -36,26 +37,30 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--one", nargs=3, metavar=("STRATEGY", "STEPS", "REPEATS"), help="what a fresh process runs")
     parser.add_argument("--lengths", nargs="+", type=int, default=LENGTHS)
+    parser.add_argument("--batch", type=int, default=BATCH, help="sequences side by side")
+    parser.add_argument("--strategies", nargs="+", default=STRATEGIES)
     settings = parser.parse_args()
     torch.set_num_threads(settings.threads)
     if settings.one:
-        return one(settings.one[0], int(settings.one[1]), int(settings.one[2]))
+        return one(settings.one[0], int(settings.one[1]), int(settings.one[2]), settings.batch)
     idle_or_leave(settings.force or settings.quick)
     print(machine())
     lengths = [length for length in settings.lengths if length <= 10_000] if settings.quick else settings.lengths
     found: dict[int, dict[str, dict[str, float]]] = {}
     for length in lengths:
         found[length] = {}
-        for strategy in STRATEGIES:
+        for strategy in settings.strategies:
             if strategy == "full" and length > MOST_OF_FULL:
                 continue
             repeats = 1 if settings.quick or length > 100_000 else 3 if length > 10_000 else settings.repeats
-            own = found[length][strategy] = run(strategy, length, repeats, settings.threads)
+            own = found[length][strategy] = run(strategy, length, repeats, settings)
             full = found[length].get("full", own)["seconds"]
             print(f"T {length:9,} {strategy:20} {own['mib']:8.1f} MiB {in_time(own['seconds']):>8} "
                   f"{own['seconds'] / full:.2f} × full", flush=True)  # fmt: skip
-    write_json(settings.out, "long_sequences", {"threads": settings.threads, "found": found})
-    if settings.quick and settings.page is None:
+    written = {"threads": settings.threads, "batch": settings.batch, "found": found}
+    write_json(settings.out, "long_sequences", written)
+    usual = (settings.batch, tuple(settings.strategies)) == (BATCH, STRATEGIES)
+    if settings.page is None and (settings.quick or not usual):
         return
     heads = ["steps", *(f"`{strategy}`" for strategy in STRATEGIES)]
     rows = [[f"{length:,}", *(told(own.get(name), own) for name in STRATEGIES)] for length, own in found.items()]
@@ -71,9 +76,10 @@ def told(own: dict[str, float] | None, beside: dict[str, dict[str, float]]) -> s
     return f"{own['mib']:.1f} MiB, {in_time(own['seconds'])}{ratio}"
 
 
-def run(strategy: str, length: int, repeats: int, threads: int) -> dict[str, float]:
+def run(strategy: str, length: int, repeats: int, settings: Namespace) -> dict[str, float]:
     """Ask a fresh process."""
-    command = [sys.executable, __file__, "--threads", str(threads), "--one", strategy, str(length), str(repeats)]
+    shape = ["--threads", str(settings.threads), "--batch", str(settings.batch)]
+    command = [sys.executable, __file__, *shape, "--one", strategy, str(length), str(repeats)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -91,13 +97,13 @@ def run(strategy: str, length: int, repeats: int, threads: int) -> dict[str, flo
     return {"mib": (peak.kib - before) / 1024, "seconds": statistics.median(answer["seconds"])}
 
 
-def one(strategy: str, length: int, repeats: int) -> None:
+def one(strategy: str, length: int, repeats: int, sequences: int) -> None:
     """Get warm, say so, and on a word from outside take the gradient, `repeats` times."""
     torch.manual_seed(0)
     model = tt.SequenceModel(
         nn.Embedding(VOCABULARY, HIDDEN), tt.GRU(HIDDEN, HIDDEN), CategoricalHead(HIDDEN, VOCABULARY)
     )
-    symbols = torch.randint(VOCABULARY, (length + 1, BATCH), dtype=torch.uint8).numpy()
+    symbols = torch.randint(VOCABULARY, (length + 1, sequences), dtype=torch.uint8).numpy()
     batch = Indices(symbols[:-1], symbols[1:])
     chosen = strategy_named(strategy)
     for warm in (tt.Full(), tt.Checkpointed(8)):

@@ -48,6 +48,10 @@ class Batch:
     device: torch.device | str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("lengths", "resets", "weights"):
+            if not isinstance(getattr(self, name), Tensor | None):
+                given = type(getattr(self, name)).__name__
+                raise ShapeError(f"{name} are a {given}, expected a tensor: torch.tensor({name})")
         time, batch = self.inputs.shape[:2]
         if tuple(self.targets.shape[:2]) != (time, batch):
             raise ShapeError(
@@ -59,6 +63,10 @@ class Batch:
                 f"lengths are {list(self.lengths.shape)} for a batch of {batch}: one length a sequence is expected; "
                 "inputs are [time, batch, …]" + _swapped(self.lengths.shape, batch, time)
             )
+        if self.lengths is not None and self.lengths.device.type == "cpu":  # elsewhere looking would mean waiting
+            outside = self.lengths[(self.lengths < 0) | (self.lengths > max(time, 0))]
+            if len(outside):
+                raise ShapeError(f"a length of {int(outside[0])} for {time} steps: expected 0 to {time}")
         for name, value in (("resets", self.resets), ("weights", self.weights)):
             if value is not None and tuple(value.shape) != (time, batch):
                 raise ShapeError(

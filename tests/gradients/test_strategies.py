@@ -35,7 +35,7 @@ from throughtime.training import checkpoint
 def test_full_is_the_gradient_of_the_weighted_sum(model: nn.Module, kind: str) -> None:
     batch = batch_of(kind)
     if not takes(model, kind):
-        with pytest.raises(UnsupportedError, match=r"takes no .*: use throughtime's layer"):
+        with pytest.raises(UnsupportedError, match=r"takes no .*: throughtime's layers do"):
             backward(model, batch, squared_error)
         return
     extras = {key: getattr(batch, key) for key in ("lengths", "resets") if getattr(batch, key) is not None}

@@ -262,7 +262,7 @@ def test_torchs_layers_serve_as_backbones(layer: nn.RNNBase, wrapped: bool) -> N
     assert model.forecast(x[:1], 3, samples=4).shape == (4, 3, 3, 2)
     assert model.sample(4, batch_size=2).shape == (4, 2, 2)
     for extra in ({"lengths": torch.tensor([5, 2, 1])}, {"resets": torch.zeros(5, 3, dtype=torch.bool)}):
-        with pytest.raises(UnsupportedError, match=r"takes no .*: use throughtime's layer"):
+        with pytest.raises(UnsupportedError, match=r"takes no .*: throughtime's layers do"):
             model(x, **extra)
     with pytest.raises(UnsupportedError, match="takes no lengths"):
         model.log_prob(x, lengths=torch.tensor([5, 2, 1]))

@@ -45,7 +45,7 @@ def test_torchs_layers_take_part():
     output, state = stack(x, stack.initial_state(3))
     assert output.shape == (7, 3, 4)
     stack(x, state)
-    with pytest.raises(UnsupportedError, match=r"layer 1, LSTM, takes no lengths: use throughtime"):
+    with pytest.raises(UnsupportedError, match=r"layer 1, LSTM, takes no lengths: throughtime.s layers do"):
         stack(x, lengths=torch.tensor([7, 1, 1]))
 
 

@@ -125,6 +125,14 @@ def test_every_optimizer_goes_on_as_it_was(kinds, every_batch, tmp_path, kind, o
     assert_same(outcome(tmp_path / "parts"), outcome(tmp_path / "whole"))
 
 
+def test_a_training_goes_on_with_another_strategy(kinds, every_batch, tmp_path) -> None:
+    before = kinds["symbols"](tmp_path / "run", epochs=1, strategy="truncated:4,12")
+    after = stopped_and_resumed(before, 17, fail, strategy="checkpointed:5")
+    assert repr(after.strategy) == "Checkpointed(segment=5, memory=None)"
+    assert load(tmp_path / "run").configuration.training.strategy == "checkpointed:5"
+    assert after.position.epoch == 1
+
+
 @pytest.mark.parametrize("strategy", ["truncated:4,12", "checkpointed:5", "checkpointed:1MB", "artbp:4,8", "uoro"])
 def test_every_strategy_goes_on_as_it_was(kinds, every_batch, tmp_path, strategy) -> None:
     kinds["symbols"](tmp_path / "whole", epochs=1, strategy=strategy).fit()

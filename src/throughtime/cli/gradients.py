@@ -57,17 +57,15 @@ def gradients(
     out.print(found.table())
     few = f"{length} steps, {batch.inputs.shape[1]} sequences side by side; "
     if smallest is None:
-        say(
-            f"{few}no truncation has a bias of at most {tolerance:g}: all steps count; --strategy checkpointed is exact"
-        )
+        say(f"{few}no truncated:K of fewer steps has a bias of at most {tolerance:g}; --strategy checkpointed is exact")
     else:
-        say(f"{few}the smallest k with a bias of at most {tolerance:g}: --strategy truncated:{smallest}")
+        say(f"{few}the smallest K with a bias of at most {tolerance:g}: --strategy truncated:{smallest}")
 
 
 def _suited(steps: int) -> list[str]:
     """Strategies worth a look at a batch of so many steps."""
     few, some = max(1, steps // 16), max(1, steps // 4)
-    return [
+    suited = [
         "full",
         f"truncated:{few}",
         f"truncated:{few},{some}",
@@ -75,3 +73,4 @@ def _suited(steps: int) -> list[str]:
         "checkpointed",
         f"artbp:{few},{some}",
     ]
+    return list(dict.fromkeys(suited))

@@ -20,7 +20,7 @@ from ._training import TrainingProgress, closing
 INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C ended."""
 
-_MAY_CHANGE = ("resume", "epochs", "time_budget", "device", "json")
+_MAY_CHANGE = ("resume", "epochs", "time_budget", "strategy", "device", "json")
 
 
 def train(
@@ -75,7 +75,8 @@ def train(
       throughtime train --resume runs/book
     """
     if resume_ is not None:
-        training = _resumed(context, resume_, file, epochs, time_budget, device)
+        training = _resumed(context, resume_, file, device, epochs=epochs, strategy=strategy,
+                            time_budget=options.seconds(time_budget))  # fmt: skip
     elif file is None:
         raise ConfigurationError("name a FILE to train on, or a run to go on with: --resume RUN")
     else:
@@ -104,19 +105,17 @@ def _refuse_strangers(file: Path, steps: int | None, **of_series: Any) -> None:
     options.refuse(file, kind, "text or sound", steps=steps)
 
 
-def _resumed(
-    context: typer.Context, run: Path, file: Path | None, epochs: int | None, time_budget: str | None, device: str
-) -> Training:
+def _resumed(context: typer.Context, run: Path, file: Path | None, device: str, **changes: Any) -> Training:
     others = [name for name in context.params if name.rstrip("_") not in _MAY_CHANGE]
     fixed = options.given(context, *others)
     if file is not None or fixed:
         named = "FILE" if file is not None else fixed[0]
         raise ConfigurationError(
-            f"--resume takes its settings from {run}: {named} cannot be given with it; only --epochs and --time-budget"
+            f"--resume takes its settings from {run}: {named} cannot be given with it; only --epochs, "
+            "--time-budget and --strategy"
         )
-    changes = chosen(epochs=epochs, time_budget=options.seconds(time_budget))
     with working(f"reading {run}"):
-        return resume(load(run, weights=False, device=options.device(device)), **changes)
+        return resume(load(run, weights=False, device=options.device(device)), **chosen(**changes))
 
 
 def _run(training: Training, device: str, json: bool) -> None:

@@ -1,12 +1,14 @@
-"""Amounts of memory as people write them."""
+"""Settings as people write them: numbers of steps, and amounts of memory."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from .._errors import ConfigurationError
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_WRITTEN = "B, KB, MB, GB, KiB, MiB or GiB"
 
 
 def bytes_of(amount: int | str, name: str) -> int:
@@ -21,9 +23,17 @@ def bytes_of(amount: int | str, name: str) -> int:
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", str(amount).strip(), re.IGNORECASE)
     unit = None if found is None else _UNITS.get(found[2].upper())
-    if found is None or unit is None or float(found[1]) * unit < 1:
-        raise ConfigurationError(f"{name}={amount!r}: expected an amount of memory, such as '256MB' or '1GiB'")
+    if not isinstance(amount, int | str) or found is None or unit is None or float(found[1]) * unit < 1:
+        raise ConfigurationError(f"{name}={amount!r}: expected bytes, or an amount in {_WRITTEN}, such as '256MB'")
     return int(float(found[1]) * unit)
+
+
+def whole_number(strategy: Any, *names: str) -> None:
+    """Refuse settings that are not whole numbers of steps, at least 1."""
+    for name in names:
+        value = getattr(strategy, name)
+        if type(value) is not int or value < 1:
+            raise ConfigurationError(f"{strategy!r}: {name} is a whole number of steps, at least 1")
 
 
 def in_words(size: int) -> str:

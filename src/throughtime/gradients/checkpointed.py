@@ -16,7 +16,7 @@ from .._types import Batch, Loss, Segment, State
 from ._meter import kept, metered, size_of
 from ._random import Replay
 from ._schedule import Advance, forwards, schedule
-from ._units import bytes_of, in_words
+from ._units import bytes_of, in_words, whole_number
 from .strategy import Strategy, add_gradient, advance, summed_loss
 
 _MOST_CHUNKS = 512
@@ -82,8 +82,8 @@ class Checkpointed(Strategy):
     def __post_init__(self) -> None:
         if self.segment is not None and self.memory is not None:
             raise ConfigurationError("Checkpointed takes segment= or memory=, not both: the budget chooses the segment")
-        if self.segment is not None and self.segment < 1:
-            raise ConfigurationError(f"Checkpointed(segment={self.segment}): a number of steps, at least 1")
+        if self.segment is not None:
+            whole_number(self, "segment")
         if self.memory is not None:
             bytes_of(self.memory, "memory")
 
@@ -96,6 +96,8 @@ class Checkpointed(Strategy):
     def segments(self, model: nn.Module, batch: Batch, loss: Loss, carry: State = None) -> Iterator[Segment]:
         """One segment: all of it."""
         self.check(model)
+        if batch.inputs.shape[0] == 0:
+            return
         state, _ = self.unpacked(carry)
         yield _Reversal(model, batch, loss, self.plan(model, batch, loss, state)).run(state)
 
@@ -149,7 +151,8 @@ def _measured(model: nn.Module, batch: Batch, loss: Loss, before: State) -> _Siz
     state: State = before
     for steps in _PROBES:
         piece = batch.segment(0, min(steps, batch.inputs.shape[0]))
-        beside = [*model.parameters(), *model.buffers(), piece.inputs, piece.targets]
+        given = [part for _, part in leaves(before)]
+        beside = [*model.parameters(), *model.buffers(), piece.inputs, piece.targets, *given]
         with Replay(model).undone(), metered(beside) as meter:
             loss_sum, _, state = summed_loss(model, piece, loss, before)
             found.append((piece.inputs.shape[0], meter.now))

@@ -11,13 +11,14 @@ import torch
 from rich.table import Table
 from torch import Tensor, nn
 
-from .._errors import ThroughtimeError
+from .._errors import ConfigurationError, ThroughtimeError
 from .._types import Batch, Loss
 from ._meter import metered
 from ._online import Online
 from ._random import Replay
 from .door import backward
 from .full import Full
+from .names import strategy_of
 from .strategy import Strategy
 from .truncated import Truncated
 
@@ -56,27 +57,29 @@ class GradientComparison:
 
     def table(self) -> Table:
         """A row a strategy."""
-        table = Table(title="gradients beside that of the whole sequence", caption="bias: ‖g − g_full‖ / ‖g_full‖")
-        table.add_column("strategy")
+        refusals = [f"{row.strategy!r}: {row.refused}" for row in self.rows if row.refused]
+        caption = "\n".join(["bias: ‖g − g_full‖ / ‖g_full‖, of one draw where a strategy draws", *refusals])
+        table = Table(title="gradients beside that of the whole sequence", caption=caption)
+        table.add_column("strategy", overflow="fold")
         for heading in ("bias", "cosine", "memory", "time"):
             table.add_column(heading, justify="right")
         for row in self.rows:
             name = repr(row.strategy)
             if row.memory is None or row.seconds is None:
-                table.add_row(name, f"refused: {row.refused}")
+                table.add_row(name, "refused")
                 continue
             table.add_row(
                 name,
                 f"{row.bias:.2g}",
                 f"{row.cosine:.4f}",
                 f"{row.memory / 2**20:.3g} MiB",
-                f"{row.seconds * 1e3:.3g} ms",
+                f"{row.seconds * 1e3:.3g} ms" if row.seconds < 1 else f"{row.seconds:.3g} s",
             )
         return table
 
 
 def compare_gradients(
-    model: nn.Module, batch: Batch, loss: Loss, strategies: Iterable[Strategy], *, repeats: int = 1
+    model: nn.Module, batch: Batch, loss: Loss, strategies: Iterable[Strategy | str], *, repeats: int = 1
 ) -> GradientComparison:
     """Run each strategy on the same model and batch, and compare its gradient with that of `Full`.
 
@@ -85,7 +88,7 @@ def compare_gradients(
 
     Args:
         model, batch, loss: as for `backward`.
-        strategies: which.
+        strategies: which; by name too.
         repeats: how often each is timed.
 
     Example:
@@ -96,14 +99,18 @@ def compare_gradients(
         >>> found.rows[0].bias, found.rows[1].bias > 0
         (0.0, True)
     """
+    if isinstance(strategies, str | Strategy):
+        raise ConfigurationError(f"the strategies are {strategies!r}: expected a list of them")
+    chosen = [strategy_of(one) for one in strategies]
     whole, _ = _gradient(model, batch, loss, Full())
-    return GradientComparison(tuple(_compared(model, batch, loss, one, whole, repeats) for one in strategies))
+    return GradientComparison(tuple(_compared(model, batch, loss, one, whole, repeats) for one in chosen))
 
 
 def smallest_truncation(model: nn.Module, batch: Batch, loss: Loss, tolerance: float = 0.1) -> int | None:
     """The smallest k whose `Truncated(k)` has at most this relative bias on the batch; `None` if only all steps do.
 
-    Bias falls with k, but not at every step: k is doubled until it is enough, then halved in between.
+    Bias falls with k, but not at every step: k is halved until it is not enough, then sought in between. Large ones are
+    tried first, as they take the least time.
 
     References:
         Aicher, Foti & Fox, "Adaptively truncating backpropagation through time to control gradient bias", UAI 2019,
@@ -115,12 +122,12 @@ def smallest_truncation(model: nn.Module, batch: Batch, loss: Loss, tolerance: f
     def enough(k: int) -> bool:
         return _bias(_gradient(model, batch, loss, Truncated(k))[0], whole) <= tolerance
 
-    high = 1
-    while high < steps and not enough(high):
-        high *= 2
-    if high >= steps:
+    high = steps - 1
+    if high < 1 or not enough(high):
         return None
-    low = high // 2  # not enough, or 0
+    low = high // 2
+    while low and enough(low):
+        low, high = low // 2, low
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)

@@ -39,6 +39,8 @@ class Full(Strategy):
 
     def segments(self, model: nn.Module, batch: Batch, loss: Loss, carry: State = None) -> Iterator[Segment]:
         """One segment: all of it."""
+        if 0 in batch.inputs.shape[:2]:
+            return
         steps = batch.inputs.shape[1 if getattr(model, "batch_first", False) else 0]
         whole = batch.segment(0, batch.inputs.shape[0])
         loss_sum, count, state = summed_loss(model, whole, loss, self.unpacked(carry)[0])

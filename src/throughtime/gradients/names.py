@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from .._errors import ConfigurationError
 from .checkpointed import Checkpointed
@@ -37,8 +38,23 @@ def strategy_named(text: str) -> Strategy:
         raise ConfigurationError(f"strategy {text!r} is not known; known: {FORMS}")
     counts, make = _MADE[name]
     if len(given) not in counts:
-        raise ConfigurationError(f"strategy {text!r}: {name} takes other numbers than these; known: {FORMS}")
+        forms = ", ".join(form for form in FORMS.split(", ") if form.partition(":")[0] == name)
+        raise ConfigurationError(f"strategy {text!r}: expected one of {forms}")
     return make(text, *given)
+
+
+def strategy_of(given: Any) -> Strategy:
+    """A strategy as it is, or by its name.
+
+    Raises:
+        ConfigurationError: if it is neither.
+    """
+    if isinstance(given, str):
+        return strategy_named(given)
+    if isinstance(given, Strategy):
+        return given
+    shown = f"{given.__name__}, a class: {given.__name__}(…)" if isinstance(given, type) else repr(given)
+    raise ConfigurationError(f"the strategy is {shown}; expected one such as Truncated(32), or its name: {FORMS}")
 
 
 def _number(text: str, part: str) -> int:

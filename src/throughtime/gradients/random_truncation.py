@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .._errors import ConfigurationError
 from .._state import detach, map_state
 from .._types import Batch, Loss, Segment, State
+from ._units import whole_number
 from .strategy import Strategy, add_gradient, summed_loss
 
 
@@ -58,10 +59,11 @@ class RandomTruncation(Strategy):
     when = "lags of unknown length in data too long for an exact gradient"
 
     def __post_init__(self) -> None:
-        if self.chunk < 1 or self.expected_length < self.chunk:
+        whole_number(self, "chunk", "expected_length")
+        if self.expected_length < self.chunk:
             raise ConfigurationError(
-                f"RandomTruncation(chunk={self.chunk}, expected_length={self.expected_length}): expected at least one "
-                "step a chunk, and an expected length of at least one chunk"
+                f"RandomTruncation(chunk={self.chunk}, expected_length={self.expected_length}): expected a length "
+                "of at least one chunk"
             )
         if not self.decay > 1:
             raise ConfigurationError(f"RandomTruncation(decay={self.decay}): expected above 1")

@@ -76,7 +76,7 @@ def obstacle(step: OnlineStep) -> str | None:
     if step.draws:
         return (
             f"{name} draws random numbers in a step (dropout), which cannot be drawn again for each sequence alone: "
-            "use a dropout of 0, UORO() or Truncated()"
+            "use a dropout of 0 (--dropout 0), UORO() or Truncated()"
         )
     state = _chosen(step.floats(step.state), _influenced(step))
     if len({part.shape[-1] for part in state}) != 1 or any(part.numel() != batch * part.shape[-1] for part in state):

@@ -41,6 +41,8 @@ class Strategy(ABC):
     def segments(self, model: nn.Module, batch: Batch, loss: Loss, carry: State = None) -> Iterator[Segment]:
         """Walk through `batch`; at each yield the gradient of that segment's summed loss has been added to `.grad`.
 
+        A batch without a step has no segment.
+
         Nothing is zeroed and nothing divided: the caller zeroes, divides by `count`, clips and steps, and may do so
         at every yield.
         """
@@ -51,6 +53,8 @@ class Strategy(ABC):
 
     def unpacked(self, carry: State) -> tuple[State, State]:
         """The model's state in a carry, detached, and what this strategy has kept: `None` where another one has."""
+        if isinstance(carry, Segment):
+            raise ConfigurationError("the carry is a Segment: pass on its .carry")
         names = [name for name in carry if str(name).startswith("kept by ")] if isinstance(carry, dict) else []
         if not names:
             return detach(carry), None
@@ -65,7 +69,8 @@ class Strategy(ABC):
         if not self.whole and not streams(model):
             raise UnsupportedError(
                 f"{type(self).__name__} feeds a sequence in pieces, and {type(model).__name__} cannot take it so "
-                "(bidirectional, batch_first, or streams = False): use Full()"
+                "(bidirectional, batch_first, or streams = False): use Full(), or say streams = True in a module that "
+                "turns these round itself"
             )
 
 
@@ -82,7 +87,23 @@ def forward(model: nn.Module, batch: Batch, state: State) -> tuple[Any, State]:
             "batch_first=False, and inputs [time, batch, …]"
         )
     extras = accepted(model, type(model).__name__, lengths=batch.lengths, resets=batch.resets)
-    return model(batch.inputs, state, **extras)
+    try:
+        output, state = model(batch.inputs, state, **extras)
+    except (TypeError, ValueError):
+        _check_contract(model)
+        raise
+    return output, state
+
+
+def _check_contract(model: nn.Module) -> None:
+    """Refuse a model whose forward takes no state; of others, what went wrong is their own."""
+    try:
+        inspect.signature(model.forward).bind(None, None)
+    except TypeError:
+        raise UnsupportedError(
+            f"{type(model).__name__} takes {inspect.signature(model.forward)}, expected a model that keeps "
+            "output, state = model(x, state): a recurrent layer, a SequenceModel, or a module of your own"
+        ) from None
 
 
 @torch.no_grad()

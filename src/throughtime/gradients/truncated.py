@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from .._errors import ConfigurationError
 from .._state import detach
 from .._types import Batch, Loss, Segment, State
 from ._meter import kept
+from ._units import whole_number
 from .strategy import Strategy, add_gradient, advance, forward, summed_loss
 
 
@@ -70,9 +70,7 @@ class Truncated(Strategy):
     when = "streams without end, where what matters is less than k2 steps back"
 
     def __post_init__(self) -> None:
-        for name, value in (("k1", self.k1), ("k2", self.k2)):
-            if value is not None and value < 1:
-                raise ConfigurationError(f"Truncated({name}={value}): {name} is a number of steps, at least 1")
+        whole_number(self, *(("k1",) if self.k2 is None else ("k1", "k2")))
 
     def segments(self, model: nn.Module, batch: Batch, loss: Loss, carry: State = None) -> Iterator[Segment]:
         """Segments of `k1` steps, the last one shorter where they do not fit."""

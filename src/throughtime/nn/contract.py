@@ -16,8 +16,8 @@ from .._types import State
 def streams(module: nn.Module) -> bool:
     """Whether `output, state = module(x, state)` may be called on consecutive pieces of a time-first sequence.
 
-    What a module declares as `streams` holds; else, as of torch.nn's layers, it must be neither bidirectional nor
-    batch_first.
+    What a module declares as `streams` holds; else, as of torch.nn's layers, neither it nor any module in it may be
+    bidirectional or batch_first.
 
     Example:
         >>> streams(nn.GRU(2, 3)), streams(nn.GRU(2, 3, bidirectional=True))
@@ -26,7 +26,9 @@ def streams(module: nn.Module) -> bool:
     declared = getattr(module, "streams", None)
     if declared is not None:
         return bool(declared)
-    return not (getattr(module, "bidirectional", False) or getattr(module, "batch_first", False))
+    return not any(
+        getattr(part, "bidirectional", False) or getattr(part, "batch_first", False) for part in module.modules()
+    )
 
 
 def has_state(module: nn.Module) -> bool:
@@ -87,7 +89,7 @@ def accepted(module: nn.Module, name: str, **extras: Tensor | None) -> dict[str,
     missing = [key for key in given if key not in parameters and not anything]
     if missing:
         raise UnsupportedError(
-            f"{name} takes no {' and no '.join(missing)}: use throughtime's layer of that name, accelerate(model), "
-            "or wrap the cell in Recurrent"
+            f"{name} takes no {' and no '.join(missing)}: throughtime's layers do, also after accelerate(model), and "
+            f"any cell in Recurrent; a module of your own takes {'=, '.join(missing)}= in its forward and passes it on"
         )
     return given

@@ -29,11 +29,11 @@ def first_batch(run: Run, data: SeriesData | TextData | SoundData, steps: int | 
         ]
         long_enough = [pair for pair in pairs if len(pair) >= steps]
         if not long_enough or steps < 2:
-            raise DataError(f"{steps} steps of series whose longest has {max(map(len, pairs))}: choose from 2 to that")
+            raise DataError(f"the longest series has {max(map(len, pairs))} steps, {steps} are asked for: 2 at least")
         return next(Windows(long_enough, steps - 1, 1, task.batch_size, count_lookback=True).batches(0))
     assert isinstance(run, SymbolRun)
     assert not isinstance(data, SeriesData)
     steps = run.task.steps if steps is None else steps
     if not 1 <= steps < len(data.tokens):
-        raise DataError(f"{steps} steps of data that has {len(data.tokens) - 1}: choose from 1 to that")
+        raise DataError(f"the data has {len(data.tokens) - 1} steps, {steps} are asked for: 1 at least")
     return next(streams_of(run.task, data.tokens, steps).batches(0))
