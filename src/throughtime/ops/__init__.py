@@ -16,7 +16,10 @@ from .linear import linear as linear
 from .memory import release_memory as release_memory
 from .packed import PackedLayers as PackedLayers
 from .reference import Step as Step
+from .reference import attention as attention
+from .reference import attention_weights as attention_weights
 from .reference import gru_step as gru_step
+from .reference import linear_recurrence as linear_recurrence
 from .reference import lstm_step as lstm_step
 from .reference import rnn_step as rnn_step
 from .reference import scan as scan
