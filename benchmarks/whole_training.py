@@ -60,7 +60,7 @@ def trained(task: str, seconds: float, threads: int) -> dict[str, list[float]]:
     from throughtime.training import prepare
 
     torch.set_num_threads(threads)
-    file, cell = TASKS[task], {"cell": "lstm", "num_layers": 2} if "LSTM" in task else {}
+    file, cell = TASKS[task], {"name": "lstm", "num_layers": 2} if "LSTM" in task else {}
     data = read_series(file, fill="linear") if file.suffix == ".csv" else read_text(file)
     steps: dict[str, list[float]] = {"seconds": [], "loss": []}
 
@@ -73,7 +73,7 @@ def trained(task: str, seconds: float, threads: int) -> dict[str, list[float]]:
         training = prepare(
             data,
             Path(folder) / "run",
-            recurrent=cell,
+            family=cell,
             training={"time_budget": seconds, "seed": 0},
             # Other schedules look at the time that is left, and so at the speed that is measured here.
             optimizer={"schedule": "constant"},

@@ -13,7 +13,7 @@ with TemporaryDirectory() as folder:
         data,
         f"{folder}/run",
         task={"horizon": 26, "lookback": 65},
-        recurrent={"cell": "gru", "hidden_size": 32},
+        family={"name": "gru", "hidden_size": 32},
         training={"epochs": 4},
     )
     training.fit()

@@ -26,7 +26,7 @@ with TemporaryDirectory() as folder:
         tt.read_series(pl.DataFrame({"time": hours, "load": load})),
         f"{folder}/run",
         task={"horizon": 12, "lookback": 60},
-        recurrent={"hidden_size": 16},
+        family={"hidden_size": 16},
         training={"epochs": 4},
         optimizer={"learning_rate": 0.01},
     )

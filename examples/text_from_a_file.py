@@ -14,7 +14,7 @@ with TemporaryDirectory() as folder:
         data,
         f"{folder}/run",
         task={"batch_size": 32, "steps": 32},  # 32 streams side by side, each 32 characters further every step
-        recurrent={"cell": "lstm", "hidden_size": 64, "num_layers": 1, "dropout": 0.0},
+        family={"name": "lstm", "hidden_size": 64, "num_layers": 1, "dropout": 0.0},
         training={"epochs": 2, "strategy": "truncated:32"},
         optimizer={"learning_rate": 0.01},
     )

@@ -39,11 +39,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = write_series(folder / "wave.csv", [wave(hour) for hour in range(200)])
     data = read_series(path, targets="y", past="wind")
     task = {"horizon": 6, "lookback": 12, "windows": 64}
-    prepare(data, folder / "series", task=task, recurrent={"hidden_size": 6}, training={"epochs": 2}).fit()
+    prepare(data, folder / "series", task=task, family={"hidden_size": 6}, training={"epochs": 2}).fit()
     (folder / "book.txt").write_text("the quick brown fox jumps over the lazy dog.\n" * 30)
-    recurrent = {"hidden_size": 6, "dropout": 0.2}
+    family = {"hidden_size": 6, "dropout": 0.2}
     training = {"epochs": 2, "strategy": "truncated:16"}
-    prepare(read_text(folder / "book.txt"), folder / "text", recurrent=recurrent, training=training).fit()
+    prepare(read_text(folder / "book.txt"), folder / "text", family=family, training=training).fit()
     return folder
 
 

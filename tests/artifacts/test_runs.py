@@ -140,7 +140,7 @@ def test_a_run_on_a_frame_asks_for_a_file(tmp_path, waves) -> None:
     frame = pl.DataFrame({"y": waves[:100]})
     task = {"horizon": 4, "lookback": 8, "windows": 8}
     training = {"epochs": 1}
-    prepare(read_series(frame), tmp_path / "run", task=task, recurrent={"hidden_size": 2}, training=training).fit()
+    prepare(read_series(frame), tmp_path / "run", task=task, family={"hidden_size": 2}, training=training).fit()
     run = load(tmp_path / "run")
     with pytest.raises(ArtifactError, match="a frame in memory"):
         run.read()
@@ -166,7 +166,7 @@ def test_nothing_is_fitted_on_what_comes_after_training(tmp_path, written, waves
         path = written(f"{name}.csv", values[:160] + ending)
         task = {"horizon": 6, "lookback": 12, "windows": 32}
         data = read_series(path, targets="y")
-        prepare(data, tmp_path / name, task=task, recurrent={"hidden_size": 3}, training={"epochs": 1}).fit()
+        prepare(data, tmp_path / name, task=task, family={"hidden_size": 3}, training={"epochs": 1}).fit()
         weights.append((tmp_path / name / store.WEIGHTS).read_bytes())
         scalers.append(store.read_json(tmp_path / name / store.DATA)["scaler"])
     assert weights[0] == weights[1]
@@ -179,7 +179,7 @@ def test_nothing_of_a_text_is_learnt_from_its_test_part(tmp_path) -> None:
     for name, ending in (("one", text[810:]), ("two", text[810:][::-1])):
         (tmp_path / f"{name}.txt").write_text(text[:810] + ending)
         data = read_text(tmp_path / f"{name}.txt")
-        prepare(data, tmp_path / name, recurrent={"hidden_size": 3}, training={"epochs": 1}).fit()
+        prepare(data, tmp_path / name, family={"hidden_size": 3}, training={"epochs": 1}).fit()
         weights.append((tmp_path / name / store.WEIGHTS).read_bytes())
     assert weights[0] == weights[1]
 

@@ -12,7 +12,7 @@ from throughtime.data import read_series
 from throughtime.evaluation import backtest
 from throughtime.training import prepare
 
-SMALL = {"recurrent": {"hidden_size": 4}, "training": {"epochs": 1}}
+SMALL = {"family": {"hidden_size": 4}, "training": {"epochs": 1}}
 
 
 def dated(path, days, values=None, format="%d/%m/%Y", header="date,y"):

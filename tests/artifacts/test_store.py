@@ -70,7 +70,7 @@ def test_a_folder_in_place_of_a_file_is_named(run, name) -> None:
         ("task.horizon", -3, "horizon = -3: Input should be greater than 0"),
         ("task.split", {"train": 0.5, "validation": 0.1, "test": 0.1}, "adds up to 0.7"),
         ("task.colour", "red", "colour = 'red': there is no such setting"),
-        ("model.recurrent.cell", "brain", "'rnn', 'gru' or 'lstm'"),
+        ("model.family.name", "brain", "'rnn', 'gru', 'lstm', 'mingru', 'minlstm', 'tcn', 'transformer'"),
         ("model.observed", 3, "it has 2 observed columns, the model 3"),
         ("model.known", 9, "columns known in advance, the model 9"),
         ("training.seed", -1, "seed = -1"),

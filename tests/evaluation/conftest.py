@@ -19,7 +19,7 @@ def series_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     (folder / "data.csv").write_text("\n".join(lines) + "\n")
     task = {"horizon": 5, "lookback": 24, "windows": 32}
     data = read_series(folder / "data.csv")
-    return _trained(prepare(data, folder / "run", task=task, recurrent={"hidden_size": 4}, training={"epochs": 1}))
+    return _trained(prepare(data, folder / "run", task=task, family={"hidden_size": 4}, training={"epochs": 1}))
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,7 @@ def text_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("text")
     (folder / "book.txt").write_text("".join(f"{n} bottles of beer on the wall.\n" for n in range(150)))
     data = read_text(folder / "book.txt")
-    return _trained(prepare(data, folder / "run", recurrent={"hidden_size": 8}, training={"epochs": 1}))
+    return _trained(prepare(data, folder / "run", family={"hidden_size": 8}, training={"epochs": 1}))
 
 
 def _trained(training) -> Run:

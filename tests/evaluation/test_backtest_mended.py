@@ -101,7 +101,7 @@ def test_a_series_shorter_than_its_season_is_trained_and_evaluated(tmp_path) -> 
     weeks = np.datetime64("2023-01-01", "us") + np.arange(70) * np.timedelta64(7, "D")
     data = read_series(pl.DataFrame({"ds": weeks, "y": np.sin(np.arange(70.0))}))
     assert data.frequency.period == 52
-    training = prepare(data, tmp_path / "run", recurrent={"hidden_size": 4}, training={"epochs": 1})
+    training = prepare(data, tmp_path / "run", family={"hidden_size": 4}, training={"epochs": 1})
     training.fit()
     assert training.run.task.period == 1
     assert backtest(training.run, data, horizon=3, samples=4).period == 1
@@ -116,7 +116,7 @@ def test_a_series_shorter_than_the_season_of_the_others_is_evaluated_beside_naiv
     ]
     data = read_series(pl.concat(frames))
     task = {"horizon": 3, "lookback": 6}
-    training = prepare(data, tmp_path / "run", task=task, recurrent={"hidden_size": 4}, training={"epochs": 1})
+    training = prepare(data, tmp_path / "run", task=task, family={"hidden_size": 4}, training={"epochs": 1})
     training.fit()
     found = backtest(training.run, data, samples=4)
     assert found.period == 52

@@ -13,7 +13,7 @@ from throughtime import ConfigurationError, ShapeError, UnsupportedError
 from throughtime.models import (
     HEADS,
     Decoding,
-    RecurrentConfiguration,
+    RecurrentFamily,
     SequenceModel,
     SymbolModelConfiguration,
     ValueModelConfiguration,
@@ -27,14 +27,14 @@ CELLS = ("rnn", "gru", "lstm")
 
 def symbol_model(cell: str = "gru", vocabulary: int = 3, **settings: float) -> SequenceModel:
     torch.manual_seed(0)
-    recurrent = RecurrentConfiguration(cell=cell, hidden_size=8, **settings)
-    return SymbolModelConfiguration(vocabulary=vocabulary, embedding_size=4, recurrent=recurrent).build().eval()
+    family = RecurrentFamily(name=cell, hidden_size=8, **settings)
+    return SymbolModelConfiguration(vocabulary=vocabulary, embedding_size=4, family=family).build().eval()
 
 
 def value_model(cell: str = "gru", head: str = "student_t", known: int = 1) -> SequenceModel:
     torch.manual_seed(0)
-    recurrent = RecurrentConfiguration(cell=cell, hidden_size=8)
-    return ValueModelConfiguration(observed=2, known=known, lags=(1, 3), head=head, recurrent=recurrent).build().eval()
+    family = RecurrentFamily(name=cell, hidden_size=8)
+    return ValueModelConfiguration(observed=2, known=known, lags=(1, 3), head=head, family=family).build().eval()
 
 
 @pytest.mark.parametrize("cell", CELLS)

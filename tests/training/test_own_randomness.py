@@ -16,8 +16,8 @@ from throughtime.training import Training, prepare, resume
 def training_in(folder: Path) -> Training:
     file = folder.parent / "vowels.txt"
     file.write_text("aeiou " * 200)
-    recurrent = {"hidden_size": 8, "dropout": 0.3}
-    return prepare(read_text(file), folder, recurrent=recurrent, training={"epochs": 2}, task={"steps": 16})
+    family = {"hidden_size": 8, "dropout": 0.3}
+    return prepare(read_text(file), folder, family=family, training={"epochs": 2}, task={"steps": 16})
 
 
 def test_what_else_is_drawn_changes_nothing(tmp_path: Path) -> None:

@@ -69,14 +69,14 @@ def assert_same(found: dict[str, Any], wanted: dict[str, Any]) -> None:
 def kinds(text, series, monkeypatch) -> dict[str, Callable[..., Training]]:
     """Small trainings of each kind: streams with a carry, and shuffled windows; both with dropout."""
     monkeypatch.setattr("throughtime.training.series._BATCHES_OF_AN_EPOCH", 16)
-    recurrent = {"hidden_size": 6, "num_layers": 2, "dropout": 0.3}
+    family = {"hidden_size": 6, "num_layers": 2, "dropout": 0.3}
 
     def symbols(folder: Path, optimizer: str = "adamw", **training: Any) -> Training:
         return prepare(
             text,
             folder,
             task={"batch_size": 3, "steps": 24},
-            recurrent=recurrent | {"cell": "lstm"},
+            family=family | {"name": "lstm"},
             training={"epochs": 2, "strategy": "truncated:8"} | training,
             optimizer={"name": optimizer, "warmup": 3},
         )
@@ -86,7 +86,7 @@ def kinds(text, series, monkeypatch) -> dict[str, Callable[..., Training]]:
             series,
             folder,
             task={"batch_size": 8, "lookback": 10, "horizon": 4, "windows": 64},
-            recurrent=recurrent,
+            family=family,
             training={"epochs": 2, "patience": 1} | training,
             optimizer={"name": optimizer, "warmup": 3},
         )
@@ -292,7 +292,7 @@ def test_without_a_validation_part_the_last_weights_are_kept(tmp_path: Path) -> 
     file = tmp_path / "vowels.txt"
     file.write_text("aeiou " * 200)
     small = {
-        "recurrent": {"hidden_size": 8},
+        "family": {"hidden_size": 8},
         "training": {"epochs": 2},
         "task": {"steps": 16, "split": Split(0.9, 0.0, 0.1)},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -51,16 +51,34 @@ class SymbolTask(_Strict):
     split: Split = Split(0.8, 0.1, 0.1)
 
 
-class OptimizerSettings(_Strict):
-    """How parameters follow their gradients."""
+OptimizerName: TypeAlias = Literal[
+    "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "rprop", "adam", "adamw", "radam", "nadam", "adamp", "lbfgs"
+]
+"""Every optimiser there is."""
 
-    name: Literal["adamw", "sgd", "radam", "rmsprop", "rprop"] = "adamw"
+
+class OptimizerSettings(_Strict):
+    """How parameters follow their gradients.
+
+    `momentum` is that of momentum, nesterov, sgd and rmsprop: by default 0.9 for the two that are named after it, and
+    none for the others. `weight_decay` is decoupled from the gradient in adamw, adamp, nadam and radam, added to it in
+    the others; rprop, which reads signs alone, and lbfgs have none. lbfgs searches along its direction from a first
+    step of `learning_rate` (1 suits it) and never clips: the search would be misled, and takes its place.
+    """
+
+    name: OptimizerName = "adamw"
     learning_rate: PositiveFloat = 2e-3
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
     weight_decay: NonNegativeFloat = 0.01
     schedule: Literal["constant", "cosine", "linear"] = "cosine"
     warmup: NonNegativeInt = 50
     clip: PositiveFloat | None = 1.0
+
+    @model_validator(mode="after")
+    def _moves(self) -> OptimizerSettings:
+        if self.name in ("momentum", "nesterov") and self.momentum == 0:
+            raise ValueError(f"momentum = 0 leaves {self.name} nothing to go by: name sgd instead")
+        return self
 
 
 class TrainingSettings(_Strict):

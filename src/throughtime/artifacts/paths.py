@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models import SequenceModel
+from ..models import SequenceModel, device_of
 
 _SEQUENCES_AT_ONCE = 8192
 
@@ -36,7 +36,7 @@ def sample_paths(
     """
     windows = observed.shape[1]
     at_once = max(1, _SEQUENCES_AT_ONCE // samples)
-    device = model.head.linear.weight.device
+    device = device_of(model)
     model.eval()
     drawn = []
     with torch.random.fork_rng(devices=[]), torch.inference_mode():

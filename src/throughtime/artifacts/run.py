@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from .._errors import ArtifactError
 from .._version import __version__
 from ..data import Source
-from ..models import SequenceModel
+from ..models import Markov, SequenceModel, count_parameters
 from . import store
 from .configuration import RunConfiguration, explained
 from .surprise import Surprise
@@ -30,7 +30,11 @@ class Run(ABC):
     """
 
     def __init__(
-        self, folder: Path, configuration: RunConfiguration, data: dict[str, Any], model: SequenceModel | None = None
+        self,
+        folder: Path,
+        configuration: RunConfiguration,
+        data: dict[str, Any],
+        model: SequenceModel | Markov | None = None,
     ) -> None:
         self.folder = folder
         self.configuration = configuration
@@ -98,7 +102,7 @@ class Run(ABC):
         return {
             "format": self.configuration.format,
             **settings,
-            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "parameters": count_parameters(self.model),
             "validations": len(records),
             "best validation loss": min((record["validation_loss"] for record in records), default=None),
             "steps": max((record["step"] for record in records), default=0),

@@ -11,6 +11,7 @@ import torch
 from .._errors import ConfigurationError, DataError, ShapeError
 from .._state import detach
 from ..data import Scaler, Series, SeriesData, SeriesLayout, read_series, read_sound, shifted
+from ..models import SequenceModel, device_of
 from .configuration import SeriesTask
 from .forecast import Forecast, SeriesForecast
 from .paths import sample_paths
@@ -88,6 +89,7 @@ class SeriesRun(Run):
         values = scaler.view(series.name, series.observed)
         observed = np.stack([values[origin - lookback : origin] for origin in origins], 1)
         ahead = np.stack([known[origin - lookback : origin + horizon] for origin in origins], 1)
+        assert isinstance(self.model, SequenceModel)
         paths = sample_paths(self.model, observed, ahead, samples, seed, progress)
         return scaler.inverse(series.name, paths)[..., : len(self.layout.columns.targets)]
 
@@ -164,7 +166,7 @@ class SeriesRun(Run):
         scale = np.log(scaler.scale(series.name)[:targets]).sum()
         state, parts = None, []
         self.model.eval()
-        device = self.model.head.linear.weight.device
+        device = device_of(self.model)
         with torch.inference_mode():
             for start in range(0, len(pair.targets), _STEPS_AT_ONCE):
                 inputs, wanted = (

@@ -11,7 +11,7 @@ import torch
 
 from .._errors import ConfigurationError
 from ..data import SoundData, TextData, Vocabulary, read_sound, read_text
-from ..models import Decoding
+from ..models import Decoding, device_of
 from .configuration import SymbolTask
 from .run import Run
 from .surprise import Surprise
@@ -41,7 +41,7 @@ class SymbolRun(Run):
         self.sample_rate = self.data.get("sample_rate")
         if self.vocabulary is None and not isinstance(self.sample_rate, int):
             raise ValueError("it has neither a vocabulary nor a sample rate")
-        found, wanted = _LEVELS_OF_SOUND if self.vocabulary is None else len(self.vocabulary), self.model.head.size
+        found, wanted = _LEVELS_OF_SOUND if self.vocabulary is None else len(self.vocabulary), self.model.size
         if found != wanted:
             raise ValueError(f"it has {found} symbols, the model {wanted}")
 
@@ -74,7 +74,7 @@ class SymbolRun(Run):
         self, length: int, prompt: np.ndarray | None, decoding: Decoding, seed: int, progress: Callable[[float], None]
     ) -> Iterator[int]:
         model = self.model.eval()
-        device = model.head.linear.weight.device
+        device = device_of(model)
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
             torch.manual_seed(seed)
             if prompt is None or not len(prompt):
@@ -101,7 +101,7 @@ class SymbolRun(Run):
     def score(self, tokens: np.ndarray) -> np.ndarray:
         """The surprise −log p(x_t | x_<t) in nats of each symbol from the second on, [time − 1]."""
         model = self.model.eval()
-        device = model.head.linear.weight.device
+        device = device_of(model)
         state, parts = None, []
         with torch.inference_mode():
             for start in range(0, len(tokens) - 1, _STEPS_AT_ONCE):

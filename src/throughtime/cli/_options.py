@@ -10,9 +10,10 @@ import torch
 import typer
 
 from .._errors import ConfigurationError
-from ..artifacts import store
+from ..artifacts import configuration, store
 from ..data import Split
 from ..gradients import FORMS
+from ..models import family_settings
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -93,10 +94,16 @@ Encoding = Annotated[Literal["mu-law", "real"], typer.Option(help="Sound as 256 
 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; the next free runs/NAME by default.")]
 Model = Annotated[
-    Literal["rnn", "gru", "lstm"] | None, typer.Option("--model", help="gru for series, lstm for text and sound.")
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="rnn, gru, lstm, mingru, minlstm, tcn, transformer, mlp:ORDER, for series ar:ORDER, for symbols "
+        "markov:ORDER; by default gru for series, lstm for text and sound.",
+    ),
 ]
 HiddenSize = Annotated[int | None, typer.Option(min=1, help="Units of each layer; 64, for text 128 or 256.")]
-Layers = Annotated[int | None, typer.Option(min=1, help="Recurrent layers; 1, for long texts 2.")]
+Layers = Annotated[int | None, typer.Option(min=1, help="Layers, or blocks; 1, for long texts 2.")]
 Dropout = Annotated[float | None, typer.Option(help="Share of features dropped between layers while training.")]
 HeadName = Annotated[
     Literal["student_t", "normal"] | None, typer.Option("--head", help="Distribution of values; student_t by default.")
@@ -108,7 +115,7 @@ Patience = Annotated[int | None, typer.Option(min=1, help="Validations without a
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Sequences side by side; 32, for text 16.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Symbols of each stream in a batch (text and sound).")]
 OptimizerName = Annotated[
-    Literal["adamw", "sgd", "radam", "rmsprop", "rprop"] | None,
+    configuration.OptimizerName | None,
     typer.Option("--optimizer", help="How parameters follow their gradients; adamw by default."),
 ]
 LearningRate = Annotated[float | None, typer.Option(help="Step size at its highest; 0.002, for text 0.006.")]
@@ -125,6 +132,11 @@ Period = Annotated[int | None, typer.Option(min=1, help="Rows of a season; found
 Lookback = Annotated[int | None, typer.Option(min=1, help="Rows read before a forecast.")]
 
 
+def family(name: str | None, **settings: Any) -> dict[str, Any]:
+    """The settings of a family named as in `--model`, with those options that were given a value."""
+    return {**(family_settings(name) if name else {}), **chosen(**settings)}
+
+
 def new_folder(named: Path | None, file: Path, model: str | None) -> Path:
     """The folder for a new run: the one named, which must be new or empty, or the next free one under runs/."""
     if named is not None:
@@ -133,7 +145,7 @@ def new_folder(named: Path | None, file: Path, model: str | None) -> Path:
             remedy = f", or go on with: throughtime train --resume {named}" if run else ""
             raise ConfigurationError(f"--out {named} exists already: name a new folder{remedy}")
         return named
-    base = Path("runs") / "-".join(part for part in (file.stem, model) if part)
+    base = Path("runs") / "-".join(part for part in (file.stem, model and model.replace(":", "")) if part)
     folder, number = base, 2
     while folder.exists():
         folder, number = base.with_name(f"{base.name}-{number}"), number + 1

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from ..data import SeriesData, SoundData, TextData, kind_of, read_series, read_sound, read_text, read_unmended
-from ._console import working
+from ._console import remark, working
 from ._options import columns, refuse
 
 
@@ -44,3 +44,9 @@ def read(
                 return read_text(file, unit=unit)
             case "sound":
                 return read_sound(file, encoding=encoding)
+
+
+def noted(data: SeriesData | TextData | SoundData) -> SeriesData | TextData | SoundData:
+    """The same data, after what was noted while it was read has been said."""
+    remark(*getattr(data, "notes", ()))
+    return data

@@ -10,14 +10,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ..artifacts import SeriesRun
-from ..training import Training
+from ..models import count_parameters
+from ..training import Fitting, Training
 from ._console import err, out, say
 
 
 class TrainingProgress:
     """What is trained, and a bar with the loss, steps a second and the time left; an observer of training."""
 
-    def __init__(self, training: Training, announced: bool = True) -> None:
+    def __init__(self, training: Training | Fitting, announced: bool = True) -> None:
         self.training, self.announced = training, announced
         columns = (
             TextColumn("{task.percentage:>3.0f}%"),
@@ -73,27 +74,26 @@ class TrainingProgress:
         say(f"saved to {folder}; next: throughtime evaluate {folder}, throughtime {following} {folder}")
 
 
-def summary(training: Training) -> Table:
+def summary(training: Training | Fitting) -> Table:
     """What is about to be trained."""
     configuration = training.run.configuration
-    recurrent, settings = configuration.model.recurrent, configuration.training
-    parameters = sum(parameter.numel() for parameter in training.model.parameters())
+    family = configuration.model.family
     table = Table(show_header=False, box=None, padding=(0, 2))
-    table.add_row("model", f"{recurrent.cell}, {recurrent.num_layers} × {recurrent.hidden_size} units, "
-                           f"{parameters:,} parameters")  # fmt: skip
+    parameters = count_parameters(training.model)
+    counted = f", {parameters:,} parameters" if parameters else ""
+    table.add_row("model", f"{family.name}, {family.words}{counted}")
     sizes = configuration.task.model_dump(exclude={"kind", "split"})
     table.add_row("task", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sizes.items()))
     split = configuration.task.split
     table.add_row(
         "split", f"train {split.train:.0%}, validation {split.validation:.0%}, test {split.test:.0%}, in time"
     )
-    table.add_row("training", f"{settings.optimizer.name}, {settings.strategy}, up to {settings.epochs} epochs of "
-                              f"{len(training.training)} batches, seed {settings.seed}")  # fmt: skip
+    table.add_row("training", training.words)
     table.add_row("folder", str(training.run.folder))
     return table
 
 
-def closing(training: Training, reason: str) -> dict[str, Any]:
+def closing(training: Training | Fitting, reason: str) -> dict[str, Any]:
     """The outcome as plain data."""
     position = training.position
     return {
@@ -103,5 +103,5 @@ def closing(training: Training, reason: str) -> dict[str, Any]:
         "epochs": position.epoch,
         "seconds": position.elapsed,
         "validation_loss": position.best,
-        "parameters": sum(parameter.numel() for parameter in training.model.parameters()),
+        "parameters": count_parameters(training.model),
     }

@@ -10,11 +10,11 @@ import typer
 from .._errors import ConfigurationError
 from ..artifacts import load
 from ..data import kind_of
-from ..training import Training, prepare, resume
+from ..training import Fitting, Training, prepare, resume
 from . import _options as options
-from ._console import complain, print_json, remark, working
+from ._console import complain, print_json, working
 from ._options import chosen
-from ._reading import read
+from ._reading import noted, read
 from ._training import TrainingProgress, closing
 
 INTERRUPTED = 130
@@ -28,7 +28,7 @@ def train(
     file: Annotated[Path | None, typer.Argument(help="Data to learn.", show_default=False)] = None,
     resume_: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run.")] = None,
     out_folder: options.Out = None,
-    cell: options.Model = None,
+    model: options.Model = None,
     hidden_size: options.HiddenSize = None,
     layers: options.Layers = None,
     dropout: options.Dropout = None,
@@ -62,7 +62,7 @@ def train(
     device: options.Device = "cpu",
     json: options.Json = False,
 ) -> None:
-    """Train a recurrent network on FILE; its kind, its columns and every setting are found if not given.
+    """Train a model on FILE; its kind, its columns and every setting are found if not given.
 
     Examples:
 
@@ -81,15 +81,14 @@ def train(
         raise ConfigurationError("name a FILE to train on, or a run to go on with: --resume RUN")
     else:
         _refuse_strangers(file, steps, horizon=horizon, lookback=lookback, period=period, head=head)
-        data = read(file, time=time, time_format=time_format, target=target, past=past, future=future, id_=id_,
-                    fill=fill, calendar=calendar, unit=unit, encoding=encoding)  # fmt: skip
-        remark(*getattr(data, "notes", ()))
+        data = noted(read(file, time=time, time_format=time_format, target=target, past=past, future=future, id_=id_,
+                          fill=fill, calendar=calendar, unit=unit, encoding=encoding))  # fmt: skip
         training = prepare(
             data,
-            options.new_folder(out_folder, file, cell),
+            options.new_folder(out_folder, file, model),
             task=chosen(split=options.parts(split), horizon=horizon, lookback=lookback, period=period,
                         batch_size=batch_size, steps=steps),
-            recurrent=chosen(cell=cell, hidden_size=hidden_size, num_layers=layers, dropout=dropout),
+            family=options.family(model, hidden_size=hidden_size, num_layers=layers, dropout=dropout),
             training=chosen(strategy=strategy, epochs=epochs, patience=patience, precision=precision, seed=seed,
                             time_budget=options.seconds(time_budget)),
             optimizer=chosen(name=optimizer, learning_rate=learning_rate, schedule=schedule, clip=clip),
@@ -105,7 +104,7 @@ def _refuse_strangers(file: Path, steps: int | None, **of_series: Any) -> None:
     options.refuse(file, kind, "text or sound", steps=steps)
 
 
-def _resumed(context: typer.Context, run: Path, file: Path | None, device: str, **changes: Any) -> Training:
+def _resumed(context: typer.Context, run: Path, file: Path | None, device: str, **changes: Any) -> Training | Fitting:
     others = [name for name in context.params if name.rstrip("_") not in _MAY_CHANGE]
     fixed = options.given(context, *others)
     if file is not None or fixed:
@@ -118,7 +117,7 @@ def _resumed(context: typer.Context, run: Path, file: Path | None, device: str, 
         return resume(load(run, weights=False, device=options.device(device)), **chosen(**changes))
 
 
-def _run(training: Training, device: str, json: bool) -> None:
+def _run(training: Training | Fitting, device: str, json: bool) -> None:
     training.to(options.device(device))
     with TrainingProgress(training, announced=not json) as bar:
         training.observers = [bar]

@@ -131,7 +131,7 @@ def backtest(
         >>> import polars as pl
         >>> from throughtime import prepare, read_series
         >>> data = read_series(pl.DataFrame({"load": np.sin(np.arange(200) / 2)}))
-        >>> small = {"task": {"horizon": 4}, "recurrent": {"hidden_size": 8}, "training": {"epochs": 1}}
+        >>> small = {"task": {"horizon": 4}, "family": {"hidden_size": 8}, "training": {"epochs": 1}}
         >>> training = prepare(data, Path(tempfile.mkdtemp()) / "run", **small)
         >>> _ = training.fit()
         >>> found = backtest(training.run, data, samples=10)

@@ -16,6 +16,7 @@ from .. import _plotting
 from .._errors import DataError
 from ..artifacts import SymbolRun
 from ..data import SoundData, TextData
+from ..models import device_of
 from .baselines import compressor, unigram
 
 _STREAMS = 32
@@ -87,7 +88,7 @@ def likelihood(
         >>> from throughtime import prepare, read_text
         >>> folder = Path(tempfile.mkdtemp())
         >>> _ = (folder / "vowels.txt").write_text("aeiou " * 200)
-        >>> small = {"recurrent": {"hidden_size": 8}, "training": {"epochs": 1}, "task": {"steps": 16}}
+        >>> small = {"family": {"hidden_size": 8}, "training": {"epochs": 1}, "task": {"steps": 16}}
         >>> training = prepare(read_text(folder / "vowels.txt"), folder / "run", **small)
         >>> _ = training.fit()
         >>> likelihood(training.run, training.run.read()).symbols
@@ -98,7 +99,7 @@ def likelihood(
         raise DataError(f"the run's split, {run.task.split.to_dict()}, has no test part: there is nothing to compare")
     nats = _nats(run, data.tokens, start, end, progress)
     unit = run.vocabulary.unit if run.vocabulary is not None else "sample"
-    size = run.model.head.size
+    size = run.model.size
     training, test = data.tokens[:train_end], data.tokens[start:end]
     encoded = [_bytes(run, np.asarray(part)) for part in (data.tokens[:start][-(1 << 22) :], test)]
     squeezed = compressor(*encoded, characters=len(test))
@@ -125,7 +126,7 @@ def _nats(run: SymbolRun, tokens: np.ndarray, start: int, end: int, progress: Ca
     edges = np.linspace(start, end, streams + 1).astype(int)
     context = min(_CONTEXT, start - 1)
     longest = int(np.diff(edges).max())
-    device = run.model.head.linear.weight.device
+    device = device_of(run.model)
     total, state = 0.0, None
     run.model.eval()
     with torch.inference_mode():

@@ -12,7 +12,7 @@ from torch.nn.functional import softplus
 from .._errors import UnsupportedError
 from ..nn import Linear
 
-_SMALLEST_SCALE = 1e-4
+SMALLEST_SCALE = 1e-4
 
 
 class Head(nn.Module, ABC):
@@ -82,7 +82,7 @@ class NormalHead(Head):
     def distribution(self, *raw: Tensor) -> Distribution:
         """From a location and a scale before softplus."""
         location, scale = raw
-        return Independent(Normal(location, softplus(scale) + _SMALLEST_SCALE), 1)
+        return Independent(Normal(location, softplus(scale) + SMALLEST_SCALE), 1)
 
 
 class StudentTHead(Head):
@@ -102,7 +102,7 @@ class StudentTHead(Head):
     def distribution(self, *raw: Tensor) -> Distribution:
         """From a location, and a scale and degrees of freedom before softplus."""
         location, scale, freedom = raw
-        return Independent(StudentT(2 + softplus(freedom), location, softplus(scale) + _SMALLEST_SCALE), 1)
+        return Independent(StudentT(2 + softplus(freedom), location, softplus(scale) + SMALLEST_SCALE), 1)
 
 
 HEADS: dict[str, type[Head]] = {

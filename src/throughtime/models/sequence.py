@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -11,6 +13,7 @@ from .._state import map_state
 from .._types import Lengths, Resets, State
 from ..nn.contract import accepted, batch_axes, initial_state, streams
 from ._width import input_width
+from .ancestral import ancestral
 from .decoding import Decoding
 from .heads import Head
 
@@ -53,6 +56,11 @@ class SequenceModel(nn.Module):
         self.backbone = backbone
         self.head = head
         self.residual = residual
+
+    @property
+    def size(self) -> int:
+        """How many symbols there are, or values a step."""
+        return self.head.size
 
     @property
     def streams(self) -> bool:
@@ -162,23 +170,14 @@ class SequenceModel(nn.Module):
             [steps, batch, …]
 
         Raises:
+            ConfigurationError: for less than one step.
             ShapeError: where known has not these steps and sequences, or not the columns that the model reads.
         """
         wanted = (steps, batch_size) if first is None else (steps - 1, len(first))
         if known is not None and tuple(known.shape[:2]) != wanted:
             raise ShapeError(f"known is {list(known.shape)}, expected [{wanted[0]}, {wanted[1]}, feature]")
-        drawn: list[Tensor] = []
-        ahead = iter(() if known is None else known)
-        for step in range(steps):
-            if step > 0 or first is not None:
-                distribution, state = self(first[None], state)
-            else:
-                distribution, state = self._start(batch_size, next(ahead, None))
-            element = decoding.draw(distribution)[0]
-            drawn.append(element)
-            row = next(ahead, None)
-            first = element if row is None else torch.cat([element, row], -1)
-        return torch.stack(drawn)
+        start = partial(self._start, batch_size)
+        return ancestral(self, start, steps, first, state, known=known, decoding=decoding)
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first step of `batch_size` sequences.

@@ -1,6 +1,7 @@
 """The loop, its optimisers and its checkpoints."""
 
 from .checkpoint import Position as Position
+from .fitting import Fitting as Fitting
 from .loop import Training as Training
 from .preparation import prepare as prepare
 from .preparation import resume as resume

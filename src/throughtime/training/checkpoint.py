@@ -99,7 +99,8 @@ def _unpack(form: Any, tensors: dict[str, Tensor]) -> Any:
     ((kind, content),) = form.items()
     match kind:
         case "tensor":
-            return tensors[content]
+            # A fresh one is aligned as those of a training that never stopped: where it is not, sums differ in a bit.
+            return tensors[content].clone()
         case "dict":
             return {key: _unpack(value, tensors) for key, value in content}
         case "tuple":

@@ -6,18 +6,30 @@ from typing import Any
 
 from ..artifacts import TrainingSettings
 from ..data import SeriesData
-from ..models import RecurrentConfiguration
+from ..models import AnyFamily, family
 
 _BATCHES_OF_TEXT = 6500
 
 
-def recurrent_defaults(data: Any, **given: Any) -> RecurrentConfiguration:
-    """A GRU for series; for symbols an LSTM of two layers, small for small texts."""
+def family_defaults(data: Any, **given: Any) -> AnyFamily:
+    """A GRU for series, for symbols an LSTM; networks of symbols are larger, more so for large texts."""
     if isinstance(data, SeriesData):
-        return RecurrentConfiguration.model_validate({"cell": "gru", "hidden_size": 64} | given)
+        return family({"name": "gru"} | given)
     small = len(data.tokens) < 500_000
-    suited = {"cell": "lstm", "num_layers": 1 if small else 2, "hidden_size": 128 if small else 256, "dropout": 0.1}
-    return RecurrentConfiguration.model_validate(suited | given)
+    wide = {"hidden_size": 128 if small else 256, "dropout": 0.1}
+    deep = {"num_layers": 1 if small else 2}
+    suited = {
+        "rnn": wide | deep,
+        "gru": wide | deep,
+        "lstm": wide | deep,
+        "mingru": wide | {"num_layers": 2 if small else 3},
+        "minlstm": wide | {"num_layers": 2 if small else 3},
+        "tcn": wide,
+        "transformer": wide | {"num_layers": 2 if small else 4, "context": 128},
+        "mlp": wide,
+    }
+    name = given.get("name", "lstm")
+    return family({"name": name} | suited.get(name, {}) | given)
 
 
 def training_defaults(data: Any, task: Any, optimizer: dict[str, Any] | None = None, **given: Any) -> TrainingSettings:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,19 +19,19 @@ from torch import Tensor
 from .._errors import ArtifactError, ConfigurationError, ThroughtimeError
 from .._files import making, remove_leftovers, replacing
 from .._state import map_state
-from .._types import Batch, Observer, State
+from .._types import Batch, Observer, Segment, State
 from ..artifacts import Run, TrainingSettings, store
 from ..data import BatchSource
-from ..gradients import strategy_named, streams, summed_loss
-from ..models import negative_log_likelihood
+from ..gradients import strategy_named
+from ..models import device_of, negative_log_likelihood
 from . import checkpoint
 from .checkpoint import Position
 from .interruption import interruptible
-from .optimizers import build_optimizer, learning_rate
+from .optimizers import build_optimizer, check_strategy, learning_rate, searches
 from .randomness import own_randomness, random_state, set_random_state
+from .validation import mean_loss
 
 _BATCHES_BETWEEN_VALIDATIONS = 1000
-_BATCHES_OF_VALIDATION = 250
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 _STEPS_BETWEEN_RECORDS = 10
 _CALMER = "lower --learning-rate or --clip"
@@ -59,8 +60,9 @@ class Training:
         self.model = self.run.model
         self.strategy = strategy_named(self.settings.strategy)
         self.strategy.check(self.model)
+        check_strategy(self.settings.optimizer, self.strategy)
         self.optimizer = build_optimizer(self.model.parameters(), self.settings.optimizer)
-        self.device = self.model.head.linear.weight.device
+        self.device = device_of(self.model)
 
     def __repr__(self) -> str:
         return f"Training({self.run!r}, step {self.position.step}, epoch {self.position.epoch})"
@@ -162,12 +164,14 @@ class Training:
         self.model.train()
         carry = self.carry if self.training.continues(self.position.index) else None
         batch = batch.to(self.device)
+        segments = partial(self.strategy.segments, self.model, batch, negative_log_likelihood, carry)
+        random = random_state(self.device) if searches(self.optimizer) else {}
         started = time.monotonic()
         with self._precision():
-            for segment in self.strategy.segments(self.model, batch, negative_log_likelihood, carry):
-                norm = self._update(float(segment.count))
+            for segment in segments():
+                norm = self._update(segment, partial(self._again, segments, random))
                 self.carry = segment.carry
-                loss = float(segment.loss_sum) / max(float(segment.count), 1.0)
+                loss = _mean(segment)
                 if not math.isfinite(loss) or not math.isfinite(norm):
                     raise ThroughtimeError(
                         f"training diverged at step {self.position.step}: loss {loss}, gradient norm {norm}; "
@@ -176,20 +180,48 @@ class Training:
                 self._step_done(loss, norm, time.monotonic() - started)
                 started = time.monotonic()
 
-    def _update(self, count: float) -> float:
-        parameters = list(self.model.parameters())
-        for parameter in parameters:
-            if parameter.grad is not None:
-                parameter.grad.div_(max(count, 1.0))
-        clip = self.settings.optimizer.clip
-        norm = torch.nn.utils.clip_grad_norm_(parameters, math.inf if clip is None else clip)
+    def _update(self, segment: Segment, again: Callable[[], float]) -> float:
+        """One step of the optimiser along the mean gradient of a segment; the norm of that gradient is returned."""
+        searching, clip = searches(self.optimizer), self.settings.optimizer.clip
+        norm = self._average(segment, math.inf if clip is None or searching else clip)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.settings.optimizer, self.position.step, self.share())
         if torch.isfinite(norm):
-            self.optimizer.step()
+            self.optimizer.step(*([again] if searching else []))
         self.optimizer.zero_grad(set_to_none=True)
         self.position.step += 1
         return float(norm)
+
+    def _average(self, segment: Segment, clip: float) -> Tensor:
+        """Bring the gradient of a segment's sum to that of its mean, clipped; its norm before that is returned."""
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad.div_(max(float(segment.count), 1.0))
+        return torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+
+    def _again(self, segments: Callable[[], Iterable[Segment]], random: dict[str, Tensor]) -> float:
+        """The loss and, in `.grad`, the gradient of one batch by the parameters as they are, with the same dropout."""
+        self.optimizer.zero_grad(set_to_none=True)
+        set_random_state(random, self.device)
+        (segment,) = segments()
+        self._average(segment, math.inf)
+        loss = _mean(segment)
+        if math.isfinite(loss):
+            return loss
+        # From here a search walks back by halves; it would take a loss that is not a number for a good one.
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad.fill_(math.nan)
+        return math.inf
+
+    @property
+    def words(self) -> str:
+        """How it goes about it, for a table."""
+        settings = self.settings
+        return (
+            f"{settings.optimizer.name}, {settings.strategy}, up to {settings.epochs} epochs of {len(self.training)} "
+            f"batches, seed {settings.seed}"
+        )
 
     def share(self) -> float:
         """The part of the whole training that is done, in [0, 1]."""
@@ -197,27 +229,10 @@ class Training:
         budget = self.settings.time_budget
         return min(1.0, by_epochs if budget is None else max(by_epochs, self.position.elapsed / budget))
 
-    @torch.no_grad()
     def validation_loss(self) -> float | None:
-        """Nats a step and sequence over the validation part, if there is one, the state carried as in training.
-
-        At most 250 batches are read, evenly spread windows or the beginning of streams.
-        """
-        source = self.validation
-        if source is None:
-            return None
-        self.model.eval()
-        total, count, carry = 0.0, 0.0, None
+        """Nats a step and sequence over the validation part, if there is one."""
         with self._precision():
-            for index, batch in enumerate(source.batches(0)):
-                if index == _BATCHES_OF_VALIDATION:
-                    break
-                carry = carry if source.continues(index) else None
-                loss_sum, weights, carry = summed_loss(
-                    self.model, batch.to(self.device), negative_log_likelihood, carry if streams(self.model) else None
-                )
-                total, count = total + float(loss_sum), count + float(weights)
-        return total / max(count, 1.0)
+            return None if self.validation is None else mean_loss(self.model, self.validation)
 
     def _validate(self) -> None:
         with self._timed():
@@ -278,3 +293,7 @@ class Training:
 
     def _file(self, name: str) -> Path:
         return self.run.folder / name
+
+
+def _mean(segment: Segment) -> float:
+    return float(segment.loss_sum) / max(float(segment.count), 1.0)

@@ -8,11 +8,16 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from .._errors import ConfigurationError
 from ..artifacts import OptimizerSettings
+from ..gradients import Checkpointed, Full, Strategy
+from .adamp import AdamP
 
 
 def build_optimizer(parameters: Iterable[nn.Parameter], settings: OptimizerSettings) -> torch.optim.Optimizer:
     """The optimiser that `settings` names; matrices decay, vectors (biases, gains) do not.
+
+    All but AdamP are torch's own. L-BFGS does one update a batch, its length found by a strong Wolfe search.
 
     Example:
         >>> build_optimizer(nn.Linear(2, 2).parameters(), OptimizerSettings(name="radam")).__class__.__name__
@@ -23,18 +28,54 @@ def build_optimizer(parameters: Iterable[nn.Parameter], settings: OptimizerSetti
         {"params": [p for p in trained if p.dim() >= 2], "weight_decay": settings.weight_decay},
         {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     ]
-    rate = settings.learning_rate
+    rate, momentum = settings.learning_rate, _momentum(settings)
     match settings.name:
+        case "sgd" | "momentum" | "nesterov":
+            return torch.optim.SGD(decay, lr=rate, momentum=momentum, nesterov=settings.name == "nesterov")
+        case "rmsprop":
+            return torch.optim.RMSprop(decay, lr=rate, momentum=momentum)
+        case "rprop":
+            return torch.optim.Rprop(trained, lr=rate)
+        case "adagrad":
+            return torch.optim.Adagrad(decay, lr=rate)
+        case "adam":
+            return torch.optim.Adam(decay, lr=rate)
         case "adamw":
             return torch.optim.AdamW(decay, lr=rate)
         case "radam":
             return torch.optim.RAdam(decay, lr=rate, decoupled_weight_decay=True)
-        case "sgd":
-            return torch.optim.SGD(decay, lr=rate, momentum=settings.momentum)
-        case "rmsprop":
-            return torch.optim.RMSprop(decay, lr=rate)
-        case "rprop":
-            return torch.optim.Rprop(trained, lr=rate)
+        case "nadam":
+            return torch.optim.NAdam(decay, lr=rate, decoupled_weight_decay=True)
+        case "adamp":
+            return AdamP(decay, lr=rate)
+        case "lbfgs":
+            # One update a batch, as of the others; torch's 20 would fit a batch before the next one is seen.
+            search = {"max_iter": 1, "max_eval": 25, "history_size": 10, "line_search_fn": "strong_wolfe"}
+            return torch.optim.LBFGS(trained, lr=rate, **search)
+
+
+def searches(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a step is searched for, by a closure that evaluates the loss and its gradient several times."""
+    return isinstance(optimizer, torch.optim.LBFGS)
+
+
+def check_strategy(settings: OptimizerSettings, strategy: Strategy) -> None:
+    """Refuse an optimiser that evaluates a batch several times a step with a strategy that steps within the batch.
+
+    Raises:
+        ConfigurationError: for lbfgs with any strategy but `Full` and `Checkpointed`.
+    """
+    if settings.name == "lbfgs" and not isinstance(strategy, Full | Checkpointed):
+        raise ConfigurationError(
+            f"optimizer 'lbfgs' asks for the exact gradient of a whole batch several times a step, and {strategy!r} "
+            "does not give it: use the strategy full or checkpointed, or another optimizer"
+        )
+
+
+def _momentum(settings: OptimizerSettings) -> float:
+    if settings.momentum is None:
+        return 0.9 if settings.name in ("momentum", "nesterov") else 0.0
+    return settings.momentum
 
 
 def learning_rate(settings: OptimizerSettings, step: int, share: float) -> float:

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from .._errors import ConfigurationError
 from ..artifacts import Run, SeriesRun, SymbolRun, TrainingSettings, explained
 from ..data import SeriesData, SoundData, TextData
-from .defaults import recurrent_defaults, training_defaults
+from ..models import family_settings
+from .defaults import family_defaults, training_defaults
+from .fitting import Fitting
 from .loop import Training
 from .series import prepare_series, resume_series, series_task
 from .symbols import prepare_symbols, resume_symbols, symbol_task
@@ -21,18 +23,19 @@ def prepare(
     folder: str | Path,
     *,
     task: dict[str, Any] | None = None,
-    recurrent: dict[str, Any] | None = None,
+    family: str | dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
     optimizer: dict[str, Any] | None = None,
     model: dict[str, Any] | None = None,
-) -> Training:
+) -> Training | Fitting:
     """A training of a fresh model on `data`, into `folder`; what is not set takes a default that suits the data.
 
     Args:
         data: from `read_series`, `read_text` or `read_sound`.
         folder: of the run; nothing is written before `Training.fit`.
         task: fields of `SeriesTask` or `SymbolTask`: horizon, lookback, batch_size, split, …
-        recurrent: fields of `RecurrentConfiguration`: cell, hidden_size, num_layers, dropout.
+        family: the kind of model: a name such as "lstm", "tcn", "ar:24" or "markov:3" (see `models.FAMILIES`), or
+            settings, `name` among them: hidden_size, num_layers, dropout, …
         training: fields of `TrainingSettings`: epochs, strategy, seed, …
         optimizer: fields of `OptimizerSettings`: name, learning_rate, clip, …
         model: the rest of the model: `head` of a series', `embedding_size` of symbols'.
@@ -46,7 +49,7 @@ def prepare(
         >>> from throughtime.data import read_text
         >>> folder = Path(tempfile.mkdtemp())
         >>> _ = (folder / "vowels.txt").write_text("aeiou " * 200)
-        >>> small = {"recurrent": {"hidden_size": 8}, "training": {"epochs": 1}, "task": {"steps": 16}}
+        >>> small = {"family": {"hidden_size": 8}, "training": {"epochs": 1}, "task": {"steps": 16}}
         >>> training = prepare(read_text(folder / "vowels.txt"), folder / "run", **small)
         >>> training.fit(), sorted(path.name for path in (folder / "run").iterdir())[:2]
         ('epochs', ['checkpoint.safetensors', 'config.json'])
@@ -54,19 +57,19 @@ def prepare(
     if isinstance(data, SoundData) and data.encoding == "real":
         data = data.series()
     try:
-        middle = recurrent_defaults(data, **recurrent or {})
+        chosen = family_defaults(data, **(family_settings(family) if isinstance(family, str) else family or {}))
         if isinstance(data, SeriesData):
-            forecasting = series_task(data, **task or {})
+            forecasting = series_task(data, reach=getattr(chosen, "order", 1), **task or {})
             settings = training_defaults(data, forecasting, optimizer, **training or {})
-            return prepare_series(data, Path(folder), forecasting, middle, settings, **model or {})
+            return prepare_series(data, Path(folder), forecasting, chosen, settings, **model or {})
         reading = symbol_task(data, **task or {})
         settings = training_defaults(data, reading, optimizer, **training or {})
-        return prepare_symbols(data, Path(folder), reading, middle, settings, **model or {})
+        return prepare_symbols(data, Path(folder), reading, chosen, settings, **model or {})
     except ValidationError as error:
         raise ConfigurationError(explained(error)) from None
 
 
-def resume(run: Run, **changes: Any) -> Training:
+def resume(run: Run, **changes: Any) -> Training | Fitting:
     """The training of a run that stopped, at its last checkpoint, on the same data.
 
     Args:
@@ -82,7 +85,7 @@ def resume(run: Run, **changes: Any) -> Training:
         >>> from throughtime.data import read_text
         >>> folder = Path(tempfile.mkdtemp())
         >>> _ = (folder / "vowels.txt").write_text("aeiou " * 200)
-        >>> small = {"recurrent": {"hidden_size": 8}, "training": {"epochs": 1}, "task": {"steps": 16}}
+        >>> small = {"family": {"hidden_size": 8}, "training": {"epochs": 1}, "task": {"steps": 16}}
         >>> _ = prepare(read_text(folder / "vowels.txt"), folder / "run", **small).fit()
         >>> further = resume(load(folder / "run", weights=False), epochs=2)
         >>> further.position.epoch, further.fit(), further.position.epoch

@@ -10,7 +10,8 @@ from .._errors import DataError
 from .._version import __version__
 from ..artifacts import RunConfiguration, SeriesRun, SeriesTask, TrainingSettings, called
 from ..data import Repeated, Scaler, SeriesData, Split, Windows, shifted
-from ..models import RecurrentConfiguration, ValueModelConfiguration
+from ..models import AnyFamily, Autoregression, ValueModelConfiguration
+from .fitting import Fitting
 from .loop import Training
 from .randomness import seeded
 
@@ -24,9 +25,12 @@ def series_task(
     horizon: int | None = None,
     lookback: int | None = None,
     period: int | None = None,
+    reach: int = 1,
     **settings: Any,
 ) -> SeriesTask:
     """Sizes that suit the data: a season ahead, from three seasons before, within what there is.
+
+    A model that always reads the last `reach` values has them to read.
 
     The season is the calendar's; where times tell of none, the one found in the values of the training part. There is
     none where no training part is longer than it.
@@ -51,12 +55,14 @@ def series_task(
     room = train_end - horizon - 1
     # An hourly series has a week beside its day.
     seasons = 8 if period == 24 else 3
-    lookback = min(max(seasons * period, 2 * horizon, 24), max(1, room)) if lookback is None else lookback
+    lookback = min(max(seasons * period, 2 * horizon, 24, reach), max(1, room)) if lookback is None else lookback
     if lookback > train_end - horizon:
         raise DataError(
             f"lookback {lookback} and horizon {horizon} do not fit the training part of {called(shortest)}, "
             f"{train_end} of {rows} rows: shorten either"
         )
+    if lookback < reach:
+        raise DataError(f"a model of order {reach} reads {reach} rows, the lookback is {lookback}: lower the order")
     return SeriesTask(horizon=horizon, lookback=lookback, period=period, split=split, **settings)
 
 
@@ -71,10 +77,10 @@ def prepare_series(
     data: SeriesData,
     folder: Path,
     task: SeriesTask,
-    recurrent: RecurrentConfiguration,
+    family: AnyFamily,
     training: TrainingSettings,
     **model: Any,
-) -> Training:
+) -> Training | Fitting:
     """A run over `data` in `folder`, not yet trained. Scaling is fitted on the training part alone."""
     ends = {series.name: task.split.bounds(len(series.observed)) for series in data.series}
     scaler = Scaler.fit({series.name: series.observed[: ends[series.name][0]] for series in data.series})
@@ -83,8 +89,7 @@ def prepare_series(
         observed=len(columns.targets) + len(columns.past),
         known=data.series[0].known.shape[1],
         lags=seasonal_lags(task.period, task.lookback),
-        recurrent=recurrent,
-        **model,
+        **{"family": family, "head": family.head} | model,
     )
     configuration = RunConfiguration(throughtime=__version__, model=values, task=task, training=training)
     contents = {
@@ -98,7 +103,7 @@ def prepare_series(
     return _training(run, data)
 
 
-def resume_series(run: SeriesRun, data: SeriesData) -> Training:
+def resume_series(run: SeriesRun, data: SeriesData) -> Training | Fitting:
     """The training of a run that stopped, at its last checkpoint."""
     training = _training(run, data)
     training.resume()
@@ -116,7 +121,7 @@ def seasonal_lags(period: int, lookback: int) -> tuple[int, ...]:
     return tuple(lag for lag in (1, 2, *seasonal) if lag < lookback) or (1,)
 
 
-def _training(run: SeriesRun, data: SeriesData) -> Training:
+def _training(run: SeriesRun, data: SeriesData) -> Training | Fitting:
     task = run.task
     ends = [task.split.bounds(len(series.observed)) for series in data.series]
     pairs = [shifted(run.scaler.view(series.name, series.observed), series.known) for series in data.series]
@@ -125,8 +130,8 @@ def _training(run: SeriesRun, data: SeriesData) -> Training:
     learnt, chosen = [end - 1 for end, _, _ in ends], [end - 1 for _, end, _ in ends]
     seed = run.configuration.training.seed
     learning = windows(stop=learnt, seed=seed, per_epoch=task.windows, count_lookback=True)
-    return Training(
-        run,
-        Repeated(learning, -(-_BATCHES_OF_AN_EPOCH // len(learning))),
-        windows(start=learnt, stop=chosen, per_epoch=_WINDOWS_OF_VALIDATION) if task.split.validation else None,
-    )
+    validation = windows(start=learnt, stop=chosen, per_epoch=_WINDOWS_OF_VALIDATION) if task.split.validation else None
+    if isinstance(run.model, Autoregression):
+        past = [(pair.inputs[:end], pair.targets[:end]) for pair, end in zip(pairs, learnt, strict=True)]
+        return Fitting(run, lambda: past, validation)
+    return Training(run, Repeated(learning, -(-_BATCHES_OF_AN_EPOCH // len(learning))), validation)

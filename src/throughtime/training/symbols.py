@@ -9,10 +9,12 @@ from .._errors import DataError
 from .._version import __version__
 from ..artifacts import RunConfiguration, SymbolRun, SymbolTask, TrainingSettings
 from ..data import SoundData, Streams, TextData, shifted
-from ..models import RecurrentConfiguration, SymbolModelConfiguration
+from ..models import AnyFamily, Markov, SymbolModelConfiguration
+from .fitting import Fitting
 from .loop import Training
 from .randomness import seeded
 
+_AT_ONCE = 1 << 20
 _BATCHES_BETWEEN_BEGINNINGS = 20
 """A text is continued from its first symbol on, so a model has to know more than the middle of streams."""
 
@@ -36,14 +38,14 @@ def prepare_symbols(
     data: TextData | SoundData,
     folder: Path,
     task: SymbolTask,
-    recurrent: RecurrentConfiguration,
+    family: AnyFamily,
     training: TrainingSettings,
     **model: Any,
-) -> Training:
+) -> Training | Fitting:
     """A run over `data` in `folder`, not yet trained."""
     text = isinstance(data, TextData)
     size = len(data.vocabulary) if text else 256
-    symbols = SymbolModelConfiguration(vocabulary=size, recurrent=recurrent, **model)
+    symbols = SymbolModelConfiguration(vocabulary=size, family=family, **model)
     configuration = RunConfiguration(throughtime=__version__, model=symbols, task=task, training=training)
     contents = {
         **({"vocabulary": data.vocabulary.to_dict()} if text else {"sample_rate": data.sample_rate}),
@@ -55,22 +57,23 @@ def prepare_symbols(
     return _training(run, data)
 
 
-def resume_symbols(run: SymbolRun, data: TextData | SoundData) -> Training:
+def resume_symbols(run: SymbolRun, data: TextData | SoundData) -> Training | Fitting:
     """The training of a run that stopped, at its last checkpoint."""
     training = _training(run, data)
     training.resume()
     return training
 
 
-def _training(run: SymbolRun, data: TextData | SoundData) -> Training:
+def _training(run: SymbolRun, data: TextData | SoundData) -> Training | Fitting:
     task = run.task
     train_end, validation_end, _ = task.split.bounds(len(data.tokens))
     learnt, chosen = data.tokens[:train_end], data.tokens[train_end:validation_end]
-    return Training(
-        run,
-        streams_of(task, learnt, task.steps, restart=_BATCHES_BETWEEN_BEGINNINGS),
-        streams_of(task, chosen, task.steps) if len(chosen) else None,
-    )
+    validation = streams_of(task, chosen, task.steps) if len(chosen) else None
+    if isinstance(run.model, Markov):
+        return Fitting(
+            run, lambda: (learnt[start : start + _AT_ONCE] for start in range(0, train_end, _AT_ONCE)), validation
+        )
+    return Training(run, streams_of(task, learnt, task.steps, restart=_BATCHES_BETWEEN_BEGINNINGS), validation)
 
 
 def streams_of(task: SymbolTask, tokens: Any, steps: int, restart: int | None = None) -> Streams:

@@ -1,0 +1,232 @@
+"""The families of models by name: what summarises the past, with its settings, as written to `config.json`."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter
+from torch import nn
+
+from .._errors import ConfigurationError
+from ..nn import GRU, LSTM, RNN, CausalConv, Lags, MinGRU, MinLSTM, Sequential, Transformer
+from .activations import Activation, activation
+from .autoregression import Autoregression
+from .heads import HEADS
+from .markov import Markov
+from .sequence import SequenceModel
+
+Layers = Annotated[int, Field(ge=1, le=100)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Strict(BaseModel):
+    """Settings that cannot be changed, nor misspelt."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Family(Strict):
+    """What every family tells.
+
+    Attributes:
+        number: the setting that the number in `name:number` means.
+        head: the distribution of values that it has by default.
+    """
+
+    number: ClassVar[str]
+    head: ClassVar[str] = "student_t"
+
+    @abstractmethod
+    def of_symbols(self, vocabulary: int, embedding_size: int) -> SequenceModel | Markov:
+        """A model of symbols, not yet trained."""
+
+    @abstractmethod
+    def of_values(self, observed: int, known: int, lags: tuple[int, ...], head: str) -> SequenceModel:
+        """A model of values, not yet trained."""
+
+    @property
+    def words(self) -> str:
+        """What it is, for a table."""
+        return ", ".join(
+            f"{key.replace('_', ' ')} {value}" for key, value in self.model_dump().items() if key != "name"
+        )
+
+
+class NetworkFamily(Family):
+    """Those that are trained by gradients: layers between an embedding and a head, with dropout within and after."""
+
+    number: ClassVar[str] = "hidden_size"
+
+    hidden_size: PositiveInt = 64
+    dropout: Share = 0.0
+
+    @abstractmethod
+    def layers(self, input_size: int) -> nn.Module:
+        """From `input_size` features to `hidden_size`."""
+
+    def of_symbols(self, vocabulary: int, embedding_size: int) -> SequenceModel:
+        """Embedded symbols, the layers, and a categorical head."""
+        return SequenceModel(
+            nn.Sequential(nn.Embedding(vocabulary, embedding_size), nn.Dropout(self.dropout)),
+            self._backbone(embedding_size),
+            HEADS["categorical"](self.hidden_size, vocabulary),
+        )
+
+    def of_values(self, observed: int, known: int, lags: tuple[int, ...], head: str) -> SequenceModel:
+        """The last values as changes over `lags`, the layers, and the next change: a level never seen is no trouble."""
+        changes = Lags(observed, lags, relative=True)
+        backbone = self._backbone(observed * len(lags) + known)
+        head_ = HEADS[head](self.hidden_size, observed)
+        return SequenceModel(nn.Identity(), Sequential(changes, backbone), head_, residual=observed)
+
+    def _backbone(self, input_size: int) -> Sequential:
+        return Sequential(self.layers(input_size), nn.Dropout(self.dropout))
+
+
+class RecurrentFamily(NetworkFamily):
+    """Recurrent layers; dropout between them too."""
+
+    name: Literal["rnn", "gru", "lstm", "mingru", "minlstm"] = "gru"
+    num_layers: Layers = 1
+
+    def layers(self, input_size: int) -> nn.Module:
+        """The stack."""
+        kind = {"rnn": RNN, "gru": GRU, "lstm": LSTM, "mingru": MinGRU, "minlstm": MinLSTM}[self.name]
+        between = self.dropout if self.num_layers > 1 else 0.0
+        return kind(input_size, self.hidden_size, num_layers=self.num_layers, dropout=between)
+
+
+class ConvolutionFamily(NetworkFamily):
+    """Dilated causal convolutions."""
+
+    name: Literal["tcn"] = "tcn"
+    num_layers: Layers = 5
+    kernel_size: PositiveInt = 3
+
+    def layers(self, input_size: int) -> nn.Module:
+        """The residual blocks."""
+        return CausalConv(input_size, self.hidden_size, self.num_layers, self.kernel_size, dropout=self.dropout)
+
+
+class TransformerFamily(NetworkFamily):
+    """A decoder that attends to the last `context` steps."""
+
+    number: ClassVar[str] = "context"
+
+    name: Literal["transformer"] = "transformer"
+    num_layers: Layers = 2
+    num_heads: PositiveInt = 4
+    context: PositiveInt = 256
+    positions: Literal["rotary", "sinusoidal", "none"] = "rotary"
+
+    def layers(self, input_size: int) -> nn.Module:
+        """The blocks of attention."""
+        return Transformer(
+            input_size,
+            self.hidden_size,
+            self.num_layers,
+            self.num_heads,
+            self.context,
+            dropout=self.dropout,
+            positions=self.positions,
+        )
+
+
+class WindowFamily(NetworkFamily):
+    """A multilayer perceptron over the last `order` steps."""
+
+    number: ClassVar[str] = "order"
+
+    name: Literal["mlp"] = "mlp"
+    order: PositiveInt = 8
+    num_layers: Layers = 1
+    activation: Activation = "relu"
+
+    def layers(self, input_size: int) -> nn.Module:
+        """The window and the hidden layers."""
+        widths = [input_size * self.order, *[self.hidden_size] * self.num_layers]
+        hidden: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            hidden += [nn.Linear(before, after), activation(self.activation)]
+        return Sequential(Lags(input_size, range(self.order)), *hidden)
+
+
+class AutoregressiveFamily(Family):
+    """A linear function of the last `order` values, by least squares."""
+
+    number: ClassVar[str] = "order"
+    head: ClassVar[str] = "normal"
+
+    name: Literal["ar"] = "ar"
+    order: PositiveInt = 1
+
+    def of_symbols(self, vocabulary: int, embedding_size: int) -> NoReturn:
+        """There is none."""
+        raise ConfigurationError("ar is a model of values, and these are symbols: use markov, mlp or a network")
+
+    def of_values(self, observed: int, known: int, lags: tuple[int, ...], head: str) -> SequenceModel:
+        """The values themselves, whatever changes a network would see."""
+        if head != "normal":
+            raise ConfigurationError(f"head {head!r}: ar has normal residuals, as least squares means: head='normal'")
+        return Autoregression(observed, self.order, known)
+
+
+class MarkovFamily(Family):
+    """Counts of `order` + 1 symbols in a row, smoothed."""
+
+    number: ClassVar[str] = "order"
+
+    name: Literal["markov"] = "markov"
+    order: Annotated[int, Field(ge=0)] = 3
+
+    def of_symbols(self, vocabulary: int, embedding_size: int) -> Markov:
+        """The tables, empty."""
+        return Markov(vocabulary, self.order)
+
+    def of_values(self, observed: int, known: int, lags: tuple[int, ...], head: str) -> NoReturn:
+        """There is none."""
+        raise ConfigurationError("markov counts symbols, and these are values: use ar, mlp or a network")
+
+
+AnyFamily = Annotated[
+    RecurrentFamily | ConvolutionFamily | TransformerFamily | WindowFamily | AutoregressiveFamily | MarkovFamily,
+    Field(discriminator="name"),
+]
+_KINDS: dict[str, type[Family]] = {
+    name: kind for kind in get_args(get_args(AnyFamily)[0]) for name in get_args(kind.model_fields["name"].annotation)
+}
+FAMILIES = tuple(_KINDS)
+"""All names."""
+
+
+def family(settings: dict[str, Any]) -> AnyFamily:
+    """The family that settings describe, `name` among them.
+
+    Example:
+        >>> family({"name": "tcn", "hidden_size": 32}).num_layers
+        5
+    """
+    return TypeAdapter(AnyFamily).validate_python(settings)
+
+
+def family_settings(text: str) -> dict[str, Any]:
+    """The settings that a name means, alone or with the family's own number.
+
+    Raises:
+        ConfigurationError: for a name that is not known, or a number that is none.
+
+    Example:
+        >>> family_settings("markov:3"), family_settings("lstm")
+        ({'name': 'markov', 'order': 3}, {'name': 'lstm'})
+    """
+    name, colon, number = text.partition(":")
+    if name not in _KINDS:
+        raise ConfigurationError(f"model {text!r} is not known; known: {', '.join(FAMILIES)}")
+    if not colon:
+        return {"name": name}
+    meaning = _KINDS[name].number
+    if not number.isdecimal():
+        raise ConfigurationError(f"model {text!r}: the number is its {meaning.replace('_', ' ')}, as in {name}:8")
+    return {"name": name, meaning: int(number)}

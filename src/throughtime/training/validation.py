@@ -1,0 +1,29 @@
+"""How well a model foretells what it was not trained on."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ..data import BatchSource
+from ..gradients import streams, summed_loss
+from ..models import device_of, negative_log_likelihood
+
+_MOST_BATCHES = 250
+
+
+@torch.no_grad()
+def mean_loss(model: nn.Module, source: BatchSource) -> float:
+    """Nats a step and sequence, the state carried as in training.
+
+    At most 250 batches are read, evenly spread windows or the beginning of streams.
+    """
+    model.eval()
+    total, count, carry = 0.0, 0.0, None
+    for index, batch in enumerate(source.batches(0)):
+        if index == _MOST_BATCHES:
+            break
+        carry = carry if streams(model) and source.continues(index) else None
+        loss_sum, weights, carry = summed_loss(model, batch.to(device_of(model)), negative_log_likelihood, carry)
+        total, count = total + float(loss_sum), count + float(weights)
+    return total / max(count, 1.0)
