@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -63,6 +64,30 @@ def test_equals_full_and_keeps_the_budget(layer: type[nn.Module], memory: str) -
     assert plan.chunks <= 100
     for name, gradient in gradients(model).items():
         torch.testing.assert_close(gradient, wanted[name], rtol=1e-12, atol=1e-14)
+
+
+def test_measuring_a_batch_leaves_nothing_behind() -> None:
+    model = nn.Sequential(nn.Linear(I, H), nn.Tanh())  # tanh saves what it returned
+    made: list[weakref.ref[Tensor]] = []
+
+    def watched(output: Tensor, target: Tensor) -> Tensor:
+        made.append(weakref.ref(output))
+        return squared_error(output.tanh(), target)
+
+    Checkpointed(memory="1MB").plan(Stateless(model), batch_of("plain"), watched)
+    assert made
+    assert not [left for left in made if left() is not None]
+
+
+class Stateless(nn.Module):
+    """A module beside a state of no size."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module.double()
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self.module(x), x.new_zeros(1)
 
 
 @cache

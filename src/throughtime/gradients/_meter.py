@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
-from weakref import finalize
+from weakref import WeakSet, finalize
 
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
@@ -32,6 +32,7 @@ class Meter:
         self.now = self.peak = 0
         self._beside = {_storage(tensor) for tensor in beside}
         self._holders: Counter[int] = Counter()
+        self._saved: WeakSet[_Saved] = WeakSet()
 
     def hold(self, tensor: Tensor, owner: Any) -> None:
         """Count `tensor` for as long as `owner` lives."""
@@ -43,6 +44,18 @@ class Meter:
             self.peak = max(self.peak, self.now)
         self._holders[storage] += 1
         finalize(owner, self._release, storage, size)
+
+    def save(self, tensor: Tensor) -> _Saved:
+        """Count what autograd saves, for as long as it does."""
+        saved = _Saved(tensor)
+        self._saved.add(saved)
+        self.hold(tensor, saved)
+        return saved
+
+    def forget(self) -> None:
+        """Let go of what was saved for a backward that will not come: an output among it would keep its own graph."""
+        for saved in list(self._saved):
+            del saved.tensor
 
     def _release(self, storage: int, size: int) -> None:
         self._holders[storage] -= 1
@@ -67,15 +80,9 @@ def metered(beside: Iterable[Tensor], saved: bool = True) -> Iterator[Meter]:
     Transforms of torch.func know no hooks on saved tensors: without `saved`, only what a strategy holds is counted.
     """
     meter = Meter(beside)
-
-    def pack(tensor: Tensor) -> _Saved:
-        saved = _Saved(tensor)
-        meter.hold(tensor, saved)
-        return saved
-
     token = _METER.set(meter)
     try:
-        with saved_tensors_hooks(pack, lambda held: held.tensor) if saved else nullcontext():
+        with saved_tensors_hooks(meter.save, lambda held: held.tensor) if saved else nullcontext():
             yield meter
     finally:
         _METER.reset(token)

@@ -156,6 +156,7 @@ def _measured(model: nn.Module, batch: Batch, loss: Loss, before: State) -> _Siz
         with Replay(model).undone(), metered(beside) as meter:
             loss_sum, _, state = summed_loss(model, piece, loss, before)
             found.append((piece.inputs.shape[0], meter.now))
+            meter.forget()
             del loss_sum
         state = detach(state)
     (few, little), (many, much) = found
