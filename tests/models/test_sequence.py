@@ -10,6 +10,7 @@ from torch import nn
 from torch.distributions import Categorical, Normal
 
 from throughtime import ConfigurationError, ShapeError, UnsupportedError
+from throughtime._state import leaves
 from throughtime.models import (
     HEADS,
     Decoding,
@@ -43,6 +44,23 @@ def test_probabilities_of_all_sequences_sum_to_one(cell: str) -> None:
     every = torch.tensor(list(itertools.product(range(3), repeat=4))).T
     total = model.log_prob(every).sum(0).exp().sum()
     assert total.item() == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("make", [symbol_model, value_model])
+def test_features_are_what_the_head_reads(make) -> None:
+    model = make("lstm")
+    x = torch.randint(3, (9, 2)) if make is symbol_model else torch.randn(9, 2, 3)
+    options = {"lengths": torch.tensor([9, 4]), "resets": torch.rand(9, 2) < 0.3}
+    start = model.advance(x)
+    features, state = model.features(x, start, **options)
+    distribution, wanted = model(x, start, **options)
+    through_head = model.head(features) if make is symbol_model else model.head(features, x[..., :2])
+    target = torch.zeros(9, 2).long() if make is symbol_model else torch.zeros(9, 2, 2)
+    assert torch.equal(through_head.log_prob(target), distribution.log_prob(target))
+    for part, other in zip(leaves(state), leaves(wanted), strict=True):
+        assert torch.equal(part[1], other[1])
+    h = next(part for _, part in leaves(state) if part.shape == (1, 2, 8))
+    assert torch.equal(features[[8, 3], [0, 1]], h[0])
 
 
 def test_samples_match_their_own_probabilities() -> None:

@@ -15,6 +15,7 @@ from .divergences import kl_divergence as kl_divergence
 from .divergences import kl_from_data as kl_from_data
 from .families import FAMILIES as FAMILIES
 from .families import AnyFamily as AnyFamily
+from .families import NetworkFamily as NetworkFamily
 from .families import RecurrentFamily as RecurrentFamily
 from .families import family as family
 from .families import family_settings as family_settings

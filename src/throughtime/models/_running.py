@@ -221,11 +221,6 @@ def _last(state: State, preactivation: Tensor, positions: Tensor, lengths: Tenso
     return select(lengths > 0, after, state)
 
 
-def checks(outputs: Tensor) -> bool | None:
-    """`validate_args` of a distribution: torch's default, but where there is no step, which its checks cannot take."""
-    return None if outputs.numel() else False
-
-
 def _all_equal(position: Tensor) -> bool:
     return not torch.compiler.is_compiling() and bool((position == position[:1]).all())
 

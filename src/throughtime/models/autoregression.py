@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._errors import ConfigurationError, DataError
+from .._errors import ConfigurationError, DataError, ShapeError
 from ..nn import Lags
 from .heads import SMALLEST_SCALE, NormalHead
 from .sequence import SequenceModel
@@ -18,8 +18,8 @@ class Autoregression(SequenceModel):
     """x_t = c + A_1 x_{t−1} + … + A_τ x_{t−τ} + B k_t + noise, the noise normal and independent: AR(τ), or VAR(τ).
 
     `fit` takes the parameters that minimise the squared error, which are those of maximum likelihood, given the first τ
-    values. It is a `SequenceModel`, and may be trained by gradients as well. Its state is the last τ values; before
-    there are as many, the first value stands in for those that are missing.
+    values. It is a `SequenceModel`, and may be trained by gradients as well. Its state is the last τ − 1 values, to
+    which the input adds one; before there are as many, the first value stands in for those that are missing.
 
     Args:
         observed: how many values a step has; more than one make it a vector autoregression.
@@ -53,7 +53,7 @@ class Autoregression(SequenceModel):
         """Least squares over one or many sequences.
 
         The rows are reduced block by block to a triangle (QR), so that they need not fit into memory, and no squares of
-        them are formed.
+        them are formed. Where the rows do not tell some coefficients apart, those of the smallest norm are taken.
 
         Args:
             pairs: (inputs, targets) of each sequence, [time, observed + known] and [time, observed]: row t of the
@@ -61,12 +61,16 @@ class Autoregression(SequenceModel):
                 read, but not predicted.
 
         Raises:
-            DataError: where there are fewer rows than coefficients, or no rows that tell them apart.
+            DataError: where there are fewer rows than coefficients, or a value is missing or infinite.
+            ShapeError: where the two of a pair are not such.
         """
         width = self.observed * self.order + self.known + 1
         triangle = torch.zeros(0, width + self.observed, dtype=torch.float64)
         rows = 0
         for block in (block for pair in pairs for block in self._rows(*pair)):
+            if not block.isfinite().all():
+                value = block[~block.isfinite()][0].item()
+                raise DataError(f"Autoregression got the value {value}: fill or leave out what is missing")
             rows += len(block)
             triangle = torch.linalg.qr(torch.cat([triangle, block]), mode="r").R
         if rows < width:
@@ -76,6 +80,11 @@ class Autoregression(SequenceModel):
         residual = (triangle[:, width:] - triangle[:, :width] @ solution).square().sum(0) / rows
         self._set(solution, residual.sqrt())
         return self
+
+    @property
+    def parameter_count(self) -> int:
+        """The coefficients and a standard deviation for each value, which `fit` does not let depend on the past."""
+        return self.observed * (self.observed * self.order + self.known + 2)
 
     def coefficients(self) -> tuple[Tensor, Tensor]:
         """c [observed], and A [τ, observed, observed]: A[k, i, j] is how the j-th value of x_{t−1−k} acts on the i-th.
@@ -87,18 +96,24 @@ class Autoregression(SequenceModel):
         return linear.bias[: self.observed], weight.unflatten(1, (self.order, self.observed)).movedim(1, 0)
 
     def scale(self) -> Tensor:
-        """The standard deviation of the noise, [observed], as `fit` found it."""
+        """The standard deviation of the noise, [observed], as `fit` found it; at least 2 · 10⁻⁴."""
         return nn.functional.softplus(self.head.linear.bias[self.observed :]) + SMALLEST_SCALE
 
     def _rows(self, inputs: Any, targets: Any, block: int = 65536) -> Iterable[Tensor]:
         """[row, lags, known, 1, targets] of one sequence."""
+        wanted = (len(targets), self.observed + self.known), (len(targets), self.observed)
+        if (tuple(inputs.shape), tuple(targets.shape)) != wanted:
+            raise ShapeError(
+                f"Autoregression got inputs {list(inputs.shape)} and targets {list(targets.shape)}, expected "
+                f"[time, {wanted[0][1]}] and [time, {wanted[1][1]}], a row of each a step"
+            )
         for start in range(self.order - 1, len(targets), block):
             stop = min(start + block, len(targets))
-            seen = torch.as_tensor(inputs[start - self.order + 1 : stop], dtype=torch.float64)
+            seen = _numbers(inputs[start - self.order + 1 : stop])
             lagged = [seen[self.order - 1 - lag : len(seen) - lag, : self.observed] for lag in range(self.order)]
             known = seen[self.order - 1 :, self.observed :]
-            wanted = torch.as_tensor(targets[start:stop], dtype=torch.float64)
-            yield torch.cat([*lagged, known, torch.ones(len(wanted), 1, dtype=torch.float64), wanted], 1)
+            following = _numbers(targets[start:stop])
+            yield torch.cat([*lagged, known, torch.ones(len(following), 1, dtype=torch.float64), following], 1)
 
     def _set(self, solution: Tensor, scale: Tensor) -> None:
         linear, observed = self.head.linear, self.observed
@@ -107,3 +122,8 @@ class Autoregression(SequenceModel):
         linear.bias[:observed].copy_(solution[-1])
         linear.weight[observed:].zero_()
         linear.bias[observed:].copy_(above + (-torch.expm1(-above)).log())  # what softplus turns into `above`
+
+
+def _numbers(piece: Any) -> Tensor:
+    """In float64; of an array a copy, as a memory map may be read-only."""
+    return piece.to("cpu", torch.float64) if isinstance(piece, Tensor) else torch.tensor(piece, dtype=torch.float64)

@@ -9,14 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from .._types import State
+from .._types import Lengths, Resets, State
 
 
 class Streaming(ABC):
     """A model that may be fed in pieces: `distribution, state = model(inputs, state)`, time first."""
 
     @abstractmethod
-    def forward(self, inputs: Tensor, state: State = None) -> tuple[Distribution, State]:
+    def forward(
+        self, inputs: Tensor, state: State = None, *, lengths: Lengths | None = None, resets: Resets | None = None
+    ) -> tuple[Distribution, State]:
         """The distribution of each step given the past, and the state after the last one."""
 
     @abstractmethod
@@ -25,15 +27,15 @@ class Streaming(ABC):
 
 
 class Density(ABC):
-    """A model that says how probable its data is, and draws such data."""
+    """A model that says how probable its data is, and draws such data; some given something else."""
 
     @abstractmethod
-    def log_prob(self, x: Tensor) -> Tensor:
+    def log_prob(self, x: Tensor, /, *given: Any, **settings: Any) -> Tensor:
         """In nats: of vectors [batch], of sequences [time, batch], to be summed over time."""
 
     @abstractmethod
-    def sample(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Draw from the model."""
+    def sample(self, *given: Any, **settings: Any) -> Tensor | tuple[Tensor, Tensor]:
+        """Draw from the model; sequences that end by themselves come with their lengths."""
 
 
 def device_of(model: nn.Module) -> torch.device:

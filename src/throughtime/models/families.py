@@ -179,7 +179,7 @@ class MarkovFamily(Family):
     number: ClassVar[str] = "order"
 
     name: Literal["markov"] = "markov"
-    order: Annotated[int, Field(ge=0)] = 3
+    order: Annotated[int, Field(ge=0, le=62)] = 3
 
     def of_symbols(self, vocabulary: int, embedding_size: int) -> Markov:
         """The tables, empty."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal, StudentT
 from torch.nn.functional import softplus
@@ -35,10 +36,15 @@ class Head(nn.Module, ABC):
         self.linear = Linear(in_features, size * self.parameters_per_value)
 
     def forward(self, features: Tensor, base: Tensor | None = None) -> Distribution:
-        """The distribution of each step, its location counted from `base` [time, batch, size] if that is given."""
+        """The distribution of each step, its location counted from `base` [time, batch, size] if that is given.
+
+        Its numbers are float32, or float64 where the features are.
+        """
         if base is not None and not self.located:
             raise UnsupportedError(f"{type(self).__name__} has no location to add a base to: use Normal or StudentT")
-        raw = self.linear(features).float().unflatten(-1, (self.parameters_per_value, self.size)).unbind(-2)
+        outputs = self.linear(features)
+        outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+        raw = outputs.unflatten(-1, (self.parameters_per_value, self.size)).unbind(-2)
         return self.distribution(*raw) if base is None else self.distribution(raw[0] + base, *raw[1:])
 
     @abstractmethod
@@ -60,7 +66,7 @@ class CategoricalHead(Head):
 
     def distribution(self, *raw: Tensor) -> Distribution:
         """From logits."""
-        return Categorical(logits=raw[0])
+        return Categorical(logits=raw[0], validate_args=checks(raw[0]))
 
 
 class BernoulliHead(Head):
@@ -70,7 +76,7 @@ class BernoulliHead(Head):
 
     def distribution(self, *raw: Tensor) -> Distribution:
         """From logits."""
-        return Independent(Bernoulli(logits=raw[0]), 1)
+        return Independent(Bernoulli(logits=raw[0], validate_args=checks(raw[0])), 1)
 
 
 class NormalHead(Head):
@@ -82,7 +88,8 @@ class NormalHead(Head):
     def distribution(self, *raw: Tensor) -> Distribution:
         """From a location and a scale before softplus."""
         location, scale = raw
-        return Independent(Normal(location, softplus(scale) + SMALLEST_SCALE), 1)
+        checked = checks(location)
+        return Independent(Normal(location, softplus(scale) + SMALLEST_SCALE, validate_args=checked), 1)
 
 
 class StudentTHead(Head):
@@ -102,7 +109,14 @@ class StudentTHead(Head):
     def distribution(self, *raw: Tensor) -> Distribution:
         """From a location, and a scale and degrees of freedom before softplus."""
         location, scale, freedom = raw
-        return Independent(StudentT(2 + softplus(freedom), location, softplus(scale) + SMALLEST_SCALE), 1)
+        checked = checks(location)
+        scale = softplus(scale) + SMALLEST_SCALE
+        return Independent(StudentT(2 + softplus(freedom), location, scale, validate_args=checked), 1)
+
+
+def checks(outputs: Tensor) -> bool | None:
+    """`validate_args` of a distribution: torch's default, but where there is no step, which its checks cannot take."""
+    return None if outputs.numel() else False
 
 
 HEADS: dict[str, type[Head]] = {

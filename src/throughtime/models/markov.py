@@ -19,6 +19,7 @@ from ._ngrams import count_ngrams, discounts
 from .ancestral import ancestral
 from .contract import Density, Streaming
 from .decoding import Decoding
+from .heads import checks
 from .parameter_count import ParameterCount
 
 _AS_IT_IS = Decoding()
@@ -71,7 +72,7 @@ class Markov(nn.Module, Streaming, Density):
         super().__init__()
         if vocabulary < 1 or order < 0:
             raise ConfigurationError(f"Markov({vocabulary}, {order}): expected at least 1 symbol, and an order ≥ 0")
-        if vocabulary ** (order + 1) >= 1 << 63:
+        if vocabulary ** (min(order, 63) + 1) >= 1 << 63:  # no power of a huge order is taken
             fits = max(k for k in range(-1, 63) if vocabulary ** (k + 1) < 1 << 63)
             raise ConfigurationError(
                 f"Markov({vocabulary}, {order}): {vocabulary}^{order + 1} n-grams cannot be numbered in 63 bits; "
@@ -248,7 +249,7 @@ class Markov(nn.Module, Streaming, Density):
             for table, contexts in self._contexts(timeline[start:], known[start : start + stride]):
                 table.interpolate_all(part, contexts)
             part.log_()
-        return Categorical(logits=logits, validate_args=None if logits.numel() else False)  # torch's check needs some
+        return Categorical(logits=logits, validate_args=checks(logits))
 
     def _uniform(self, *shape: int) -> Tensor:
         return self._levels[0].discounts.new_full(shape, 1 / self.size)

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution
 
 from .._errors import ConfigurationError, DataError
-from ._running import RunningSum, checks
+from ._running import RunningSum
+from .heads import checks
 
 
 class NADE(RunningSum):

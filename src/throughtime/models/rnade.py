@@ -10,8 +10,8 @@ from torch.distributions import Categorical, Distribution, MixtureSameFamily, No
 from torch.nn.functional import softplus
 
 from .._errors import ConfigurationError, DataError
-from ._running import RunningSum, checks
-from .heads import SMALLEST_SCALE
+from ._running import RunningSum
+from .heads import SMALLEST_SCALE, checks
 
 
 class RNADE(RunningSum):

@@ -14,13 +14,14 @@ from .._types import Lengths, Resets, State
 from ..nn.contract import accepted, batch_axes, initial_state, streams
 from ._width import input_width
 from .ancestral import ancestral
+from .contract import Density, Streaming
 from .decoding import Decoding
 from .heads import Head
 
 _AS_IT_IS = Decoding()
 
 
-class SequenceModel(nn.Module):
+class SequenceModel(nn.Module, Streaming, Density):
     """P(x_1 … x_T) = ∏ P(x_t | x_<t), the past summarised by a state.
 
     Inputs are [time, batch] indices where the embedding is of symbols, [time, batch, feature] values otherwise;
@@ -78,8 +79,17 @@ class SequenceModel(nn.Module):
         self, inputs: Tensor, state: State = None, *, lengths: Lengths | None = None, resets: Resets | None = None
     ) -> State:
         """The state after the inputs, as `forward` gives it, without the distributions."""
+        return self.features(inputs, state, lengths=lengths, resets=resets)[1]
+
+    def features(
+        self, inputs: Tensor, state: State = None, *, lengths: Lengths | None = None, resets: Resets | None = None
+    ) -> tuple[Tensor, State]:
+        """What the head reads of each step, [time, batch, feature]: the past as a vector; and the state, as `forward`.
+
+        Of recurrent layers it is the last one's h; past a length it means nothing.
+        """
         self._check(inputs)
-        return self._features(self.embedding(inputs), state, lengths=lengths, resets=resets)[1]
+        return self._features(self.embedding(inputs), state, lengths=lengths, resets=resets)
 
     def log_prob(self, x: Tensor, known: Tensor | None = None, *, lengths: Lengths | None = None) -> Tensor:
         """log P(x_t | x_<t) in nats for whole sequences, [time, batch]; summed over time, log P(x).
@@ -185,7 +195,8 @@ class SequenceModel(nn.Module):
         Raises:
             UnsupportedError: where the backbone tells none.
         """
-        return initial_state(self.backbone, batch_size)
+        device = self.head.linear.weight.device
+        return map_state(lambda part: part.to(device), initial_state(self.backbone, batch_size))
 
     def repeat_state(self, state: State, times: int) -> State:
         """A state for `times` copies of each sequence, copies side by side, as sampling many futures needs."""
@@ -194,7 +205,8 @@ class SequenceModel(nn.Module):
     def _start(self, batch_size: int, known: Tensor | None) -> tuple[Distribution, State]:
         discrete = isinstance(self.embedding, nn.Embedding) or self.head.discrete
         shape = (1, batch_size) if discrete else (1, batch_size, self.head.size)
-        blank = torch.zeros(shape, dtype=torch.long if discrete else None, device=self.head.linear.weight.device)
+        like = self.head.linear.weight
+        blank = torch.zeros(shape, dtype=torch.long if discrete else like.dtype, device=like.device)
         if not discrete:
             self._check_width(known)
         if known is None:

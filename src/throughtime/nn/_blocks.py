@@ -80,6 +80,11 @@ class Blocks(nn.Module):
         for setting, value in sizes.items():
             if value < 1:
                 raise ConfigurationError(f"{name}({setting}={value}): expected at least 1")
+        if hidden_size < 1 or num_heads < 1 or hidden_size % num_heads:
+            raise ConfigurationError(
+                f"{name}(hidden_size={hidden_size}, num_heads={num_heads}): the heads share the features equally, so "
+                "hidden_size must be a multiple of num_heads"
+            )
         if positions not in POSITIONS:
             raise ConfigurationError(f"{name}(positions={positions!r}): expected one of {', '.join(POSITIONS)}")
         self.input_size = input_size

@@ -11,18 +11,11 @@ from torch.distributions import Distribution, Independent, Normal
 
 from ..._errors import ConfigurationError, DataError, UnsupportedError
 from ...nn import Linear
-from ..heads import Head
 
 
 def perceptron(sizes: tuple[int, ...]) -> nn.Sequential:
     """Hidden layers of these sizes, the first being that of the input, each followed by a rectifier."""
     return nn.Sequential(*(layer for before, after in pairwise(sizes) for layer in (Linear(before, after), nn.ReLU())))
-
-
-def distribution(head: Head, features: Tensor) -> Distribution:
-    """The head's distribution for features [..., feature], at least in float32."""
-    raw = head.linear(features).unflatten(-1, (head.parameters_per_value, head.size))
-    return head.distribution(*raw.to(torch.promote_types(raw.dtype, torch.float32)).unbind(-2))
 
 
 def standard_normal(size: int, like: Tensor) -> Distribution:

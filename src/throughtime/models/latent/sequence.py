@@ -15,7 +15,7 @@ from ...nn._checks import check_lengths
 from ..decoding import Decoding
 from ..heads import HEADS, BernoulliHead, NormalHead
 from . import bounds
-from ._parts import check_binary, check_sizes, distribution, refuse_log_prob, standard_normal
+from ._parts import check_binary, check_sizes, refuse_log_prob, standard_normal
 
 _CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 _AS_IT_IS = Decoding()
@@ -150,7 +150,7 @@ class SequenceVAE(nn.Module):
         before, state, drawn = z.new_zeros(1, len(z), self.encoder.input_size), None, []
         for _ in range(steps):
             features, state = self.decoder(torch.cat([before, z[None]], -1), state)
-            drawn.append(decoding.draw(distribution(self.head, features)))
+            drawn.append(decoding.draw(self.head(features)))
             before = self.embedding(drawn[-1])
         return torch.cat(drawn)
 
@@ -164,13 +164,13 @@ class SequenceVAE(nn.Module):
 
     def _encode(self, x: Tensor, lengths: Tensor | None) -> Distribution:
         _, state = self.encoder(self.embedding(x), lengths=lengths)
-        return distribution(self.posterior, (state[0] if isinstance(state, tuple) else state)[-1])
+        return self.posterior((state[0] if isinstance(state, tuple) else state)[-1])
 
     def _decode(self, z: Tensor, x: Tensor) -> Distribution:
         embedded = self.embedding(x)
         before = torch.cat([torch.zeros_like(embedded[:1]), embedded[:-1]])
         features, _ = self.decoder(torch.cat([before, z.expand(len(x), *z.shape)], -1))
-        return distribution(self.head, features)
+        return self.head(features)
 
     def _likelihood(self, x: Tensor, lengths: Tensor | None) -> bounds.LogLikelihood:
         """log p(x|z) [sample, batch]; the samples stand side by side in one batch."""

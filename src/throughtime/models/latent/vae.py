@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 from ..._errors import ConfigurationError, ShapeError
 from ..heads import HEADS, BernoulliHead, NormalHead
 from . import bounds
-from ._parts import check_binary, check_sizes, distribution, perceptron, refuse_log_prob, standard_normal
+from ._parts import check_binary, check_sizes, perceptron, refuse_log_prob, standard_normal
 
 
 class VAE(nn.Module):
@@ -73,13 +73,13 @@ class VAE(nn.Module):
 
     def encode(self, x: Tensor) -> Distribution:
         """q(z|x), of batch shape [batch], for x [batch, size]."""
-        return distribution(self.posterior, self.encoder(self._checked(x)))
+        return self.posterior(self.encoder(self._checked(x)))
 
     def decode(self, z: Tensor) -> Distribution:
         """p(x|z), of batch shape […], for z […, latent_size]."""
         if z.shape[-1:] != (self.latent_size,):
             raise ShapeError(f"VAE got z {list(z.shape)}, expected […, {self.latent_size}]")
-        return distribution(self.head, self.decoder(z))
+        return self.head(self.decoder(z))
 
     def forward(self, x: Tensor) -> bounds.EvidenceLowerBound:
         """`elbo(x)`."""

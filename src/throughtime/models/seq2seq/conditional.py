@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any, ClassVar, cast
 
 import torch
@@ -14,13 +14,14 @@ from ..._state import map_state
 from ..._types import Lengths, State
 from ...nn._checks import check_lengths
 from ...nn.contract import batch_axes
+from ..contract import Density
 from ..decoding import Decoding
 from .beam import beam_search
 
 _AS_IT_IS = Decoding()
 
 
-class Conditional(nn.Module, ABC):
+class Conditional(nn.Module, Density):
     """P(target | source) = ∏ P(y_t | y_<t, source), both of symbols, time first, each of its own length.
 
     Args:
