@@ -14,6 +14,8 @@ COMMANDS = {
     "forecast, picture": ("forecast run --out made.png", "hourly"),
     "forecast, folder": ("forecast run --out made", "hourly"),
     "score": ("score run", "hourly"),
+    "features": ("features run", "hourly"),
+    "features, Parquet": ("features run --per sequence --out made.parquet", "book"),
     "score, picture": ("score run --out made.png", "book"),
     "evaluate": ("evaluate run --out made", "book"),
     "generate, text": ("generate run --out made.txt", "book"),

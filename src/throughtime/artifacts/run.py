@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from .._errors import ArtifactError
+from .._errors import ArtifactError, ConfigurationError, UnsupportedError
 from .._version import __version__
 from ..data import Source
-from ..models import Markov, SequenceModel, count_parameters
+from ..models import Markov, NetworkFamily, SequenceModel, count_parameters, device_of
 from . import store
 from .configuration import RunConfiguration, explained
+from .features import Per, Track, rows_of, windows
 from .surprise import Surprise
 
 
@@ -113,6 +116,71 @@ class Run(ABC):
     @abstractmethod
     def surprise(self, data: Any) -> Surprise:
         """−log p(x_t | x_<t) in nats for each step of `data` from the second on."""
+
+    def features(
+        self,
+        data: Any,
+        *,
+        per: Per = "step",
+        steps: int | None = None,
+        layer: int | None = None,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> Iterator[pl.DataFrame]:
+        """What the model makes of `data`, as vectors h: the features that its head reads, of an LSTM h without C.
+
+        The vector of a step has seen that step and all before it. Per step the state travels through the whole of each
+        series or text. Per sequence there is one vector, that after the last step, and each sequence is read from the
+        initial state: a series; a line of a text without its line break, or an empty line with it; a recording; or so
+        many `steps`.
+
+        Args:
+            data: what `read` gave.
+            per: "step" or "sequence".
+            steps: the length of the sequences, of which the last may be shorter.
+            layer: whose outputs are taken, from 1 for the lowest; the top one by default. Of a Transformer they are
+                normalised as the top one's are.
+            progress: is told the share that is done.
+
+        Returns:
+            Tables of the same columns, one after the other, so that they need not fit into memory: series, step, and
+            time or symbol; per sequence series, sequence, its first and last step, and time or symbol of the last;
+            then h_0, h_1 … Per step they are null where a value was filled in. The last row of a series is left out
+            where the model reads future columns, as it would be read with those of the next one.
+
+        Raises:
+            UnsupportedError: for a model whose state is nothing learnt.
+            ConfigurationError: for a layer that is not there, or steps that divide nothing.
+        """
+        if steps is not None and (per == "step" or steps < 1):
+            raise ConfigurationError(f"--steps {steps} is for --per sequence, and at least 1")
+        model, tracks = self._network(layer), self._tracks(data)
+        if steps is not None:
+            tracks = [replace(track, bounds=windows(steps, track.steps)) for track in tracks]
+        return rows_of(model, tracks, per, progress)
+
+    @abstractmethod
+    def _tracks(self, data: Any) -> list[Track]:
+        """The sequences of `data`, as they are read for their features."""
+
+    def _network(self, layer: int | None) -> SequenceModel:
+        """The model, or what of it lies below the end of a layer: one of fewer layers with the same weights."""
+        configuration, model = self.configuration.model, self.model
+        family = configuration.family
+        if not isinstance(family, NetworkFamily):
+            raise UnsupportedError(
+                f"{self.folder} is a model of {family.name}: its state is the last steps as they are, nothing that it "
+                "has learnt; train a network, such as --model gru"
+            )
+        if layer is not None:
+            if not 1 <= layer <= family.num_layers:
+                raise ConfigurationError(f"--layer {layer}: {self.folder} has layers 1 to {family.num_layers}")
+            family = family.model_copy(update={"num_layers": layer})
+            weights = model.state_dict()
+            with torch.random.fork_rng(devices=[]):
+                model = configuration.model_copy(update={"family": family}).build()
+            model.load_state_dict({name: weights[name] for name in model.state_dict()})
+        assert isinstance(model, SequenceModel)
+        return model.to(device_of(self.model))
 
     def to(self, device: torch.device | str) -> Run:
         """The same run with its model on `device`."""

@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .._errors import ConfigurationError, DataError, ShapeError
-from .._state import detach
-from ..data import Scaler, Series, SeriesData, SeriesLayout, read_series, read_sound, shifted
+from ..data import Scaler, Series, SeriesData, SeriesLayout, read_series, read_sound
 from ..models import SequenceModel, device_of
 from .configuration import SeriesTask
+from .features import Track, windows
 from .forecast import Forecast, SeriesForecast
 from .paths import sample_paths
 from .run import Run
 from .surprise import Surprise
+from .walking import walk
 
 _STEPS_AT_ONCE = 4096
 
@@ -162,22 +164,55 @@ class SeriesRun(Run):
             raise DataError(f"{called(series)} has {len(series)} row: the first surprise is that of the second row")
         targets = len(self.layout.columns.targets)
         scaler = self.scaler_of(series, self.task.lookback)
-        pair = shifted(scaler.view(series.name, series.observed), series.known)
-        scale = np.log(scaler.scale(series.name)[:targets]).sum()
-        state, parts = None, []
+        values, inputs = scaler.view(series.name, series.observed), self._inputs(series, scaler)
         self.model.eval()
-        device = device_of(self.model)
-        with torch.inference_mode():
-            for start in range(0, len(pair.targets), _STEPS_AT_ONCE):
-                inputs, wanted = (
-                    torch.as_tensor(np.ascontiguousarray(side[start : start + _STEPS_AT_ONCE]), dtype=torch.float32)
-                    .unsqueeze(1)
-                    .to(device)
-                    for side in (pair.inputs, pair.targets)
-                )
-                distribution, state = self.model(inputs, detach(state))
-                parts.append(distribution.base_dist.log_prob(wanted)[:, 0, :targets].sum(-1).double().cpu().numpy())
-        surprise = scale - np.concatenate(parts)
+        parts = []
+        for part, distribution in walk(
+            lambda part, state: self.model(inputs(part), state), len(series) - 1, _STEPS_AT_ONCE
+        ):
+            following = self._tensor(values[part.start + 1 : part.stop + 1])
+            parts.append(distribution.base_dist.log_prob(following)[:, 0, :targets].sum(-1).double().cpu().numpy())
+        surprise = np.log(scaler.scale(series.name)[:targets]).sum() - np.concatenate(parts)
         if series.mended is not None:
             surprise[series.mended[1:, :targets].any(axis=1) | series.foreseen[:-1]] = np.nan
         return surprise
+
+    def _tracks(self, data: SeriesData) -> list[Track]:
+        """Each series, without its last row where the model reads future columns of the one after it."""
+        return [self._track(series, self._known_after(data, series)) for series in data.series]
+
+    def _known_after(self, data: SeriesData, series: Series) -> np.ndarray | None:
+        """What is known of the row after the last one, [1, known]; `None` where only a file of the future knows it."""
+        if not self.layout.columns.future:
+            return data.known_after(series, None, 1)
+        if len(series) < 2:
+            raise DataError(f"{called(series)} has 1 row: the model reads it with the future columns of the next one")
+        return None
+
+    def _track(self, series: Series, after: np.ndarray | None) -> Track:
+        steps = len(series) - (after is None)
+        filled = None
+        if series.mended is not None:
+            filled = series.mended[:, : len(self.layout.columns.targets)].any(axis=1) | series.foreseen
+        inputs = self._inputs(series, self.scaler_of(series, self.task.lookback), after)
+        return Track(series.name, steps, "time", inputs, series.times.__getitem__, windows(steps, steps), filled)
+
+    def _inputs(self, series: Series, scaler: Scaler, after: np.ndarray | None = None) -> Callable[[slice], Tensor]:
+        """What the model reads at some rows, [time, 1, feature]: their values, and what is known of the next ones.
+
+        Args:
+            after: what is known of the row after the last one, [1, known]; without it, that cannot be read.
+        """
+        values = scaler.view(series.name, series.observed)
+
+        def inputs(part: slice) -> Tensor:
+            known = series.known[part.start + 1 : part.stop + 1]
+            if after is not None and part.stop == len(series):
+                known = np.concatenate([known, after])
+            return self._tensor(np.concatenate([values[part], known], axis=1))
+
+        return inputs
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        """float32 [time, 1, feature], where the model is."""
+        return torch.as_tensor(values, dtype=torch.float32).unsqueeze(1).to(device_of(self.model))

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .._errors import ConfigurationError
 from ..data import SoundData, TextData, Vocabulary, read_sound, read_text
 from ..models import Decoding, device_of
 from .configuration import SymbolTask
+from .features import Track, lines, windows
 from .run import Run
 from .surprise import Surprise
+from .walking import walk
 
 _AS_IT_IS = Decoding()
 _STEPS_AT_ONCE = 2048
@@ -94,20 +97,36 @@ class SymbolRun(Run):
     def surprise(self, data: TextData | SoundData) -> Surprise:
         """The surprise of every symbol, from the second on."""
         tokens = data.tokens
-        labels = tokens[1:] if self.vocabulary is None else self.vocabulary.labels(tokens[1:])
-        name = "" if data.source is None else Path(data.source.path).name
-        return Surprise(((name, np.asarray(labels), self.score(tokens)),), unit="symbol")
+        return Surprise(((_name(data), self._labels(tokens[1:]), self.score(tokens)),), unit="symbol")
 
     def score(self, tokens: np.ndarray) -> np.ndarray:
         """The surprise −log p(x_t | x_<t) in nats of each symbol from the second on, [time − 1]."""
-        model = self.model.eval()
-        device = device_of(model)
-        state, parts = None, []
-        with torch.inference_mode():
-            for start in range(0, len(tokens) - 1, _STEPS_AT_ONCE):
-                piece = torch.as_tensor(np.asarray(tokens[start : start + _STEPS_AT_ONCE + 1]).astype(np.int64))[
-                    :, None
-                ]
-                distribution, state = model(piece[:-1].to(device), state)
-                parts.append(-distribution.log_prob(piece[1:].to(device))[:, 0].double().cpu().numpy())
+        self.model.eval()
+        parts = []
+        for part, distribution in walk(
+            lambda part, state: self.model(self._inputs(tokens[part]), state), len(tokens) - 1, _STEPS_AT_ONCE
+        ):
+            following = self._inputs(tokens[part.start + 1 : part.stop + 1])
+            parts.append(-distribution.log_prob(following)[:, 0].double().cpu().numpy())
         return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _tracks(self, data: TextData | SoundData) -> list[Track]:
+        """The whole, in lines if it is a text."""
+        tokens, text = data.tokens, self.vocabulary
+        line_break = "0a" if text is not None and text.unit == "byte" else "\n"
+        bounds = windows(len(tokens), len(tokens))
+        if text is not None and line_break in text.symbols:
+            bounds = lines(tokens, text.symbols.index(line_break))
+        symbols = (lambda part: self._inputs(tokens[part])), (lambda part: self._labels(tokens[part]))
+        return [Track(_name(data), len(tokens), "symbol", *symbols, bounds)]
+
+    def _labels(self, tokens: np.ndarray) -> np.ndarray:
+        return np.asarray(tokens if self.vocabulary is None else self.vocabulary.labels(tokens))
+
+    def _inputs(self, tokens: np.ndarray) -> Tensor:
+        """int64 [time, 1], where the model is."""
+        return torch.as_tensor(tokens.astype(np.int64)[:, None], device=device_of(self.model))
+
+
+def _name(data: TextData | SoundData) -> str:
+    return "" if data.source is None else Path(data.source.path).name
