@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -135,3 +135,21 @@ def gapped(axes: Axes, times: np.ndarray, values: np.ndarray, **how: Any) -> Non
     alone = present & ~beside
     if alone.any():
         axes.plot(times[alone], values[alone], ".", markersize=2.5, color=axes.lines[-1].get_color())
+
+
+def named(axes: Axes, points: Mapping[str, tuple[float, float]], colours: Mapping[str, str]) -> None:
+    """The name of each point beside it, moved up where it would cover one below; limits and scales come before."""
+    lowest_first = sorted(points, key=lambda name: axes.transData.transform(points[name])[1])
+    dots = axes.figure.dpi / 72
+    size = mpl.rcParams["font.size"] * dots
+    placed: list[tuple[float, float, float]] = []
+    for name in lowest_first:
+        x, y = axes.transData.transform(points[name])
+        left, right, bottom = x + 0.6 * size, x + 0.6 * size * (len(name) + 2), y - 0.3 * size
+        for other_left, other_right, top in placed:
+            if left < other_right and other_left < right:
+                bottom = max(bottom, top)
+        placed.append((left, right, bottom + 1.25 * size))
+        shift = (bottom + 0.3 * size - y) / dots
+        axes.annotate(name, points[name], xytext=(6, shift), textcoords="offset points", va="center",
+                      color=colours[name])  # fmt: skip

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from throughtime._errors import ConfigurationError, DataError, ShapeError
+from throughtime.artifacts import SeriesTask
 from throughtime.data import Scaler, Split, Streams, shifted
 
 
@@ -15,7 +16,14 @@ def test_split_takes_the_last_rows_for_the_test():
 
 @pytest.mark.parametrize(
     ("parts", "message"),
-    [((0.7, 0.1, 0.1), "adds up to 0.9"), ((0.0, 0.5, 0.5), "train part above 0"), ((1.2, -0.2, 0.0), "no part below")],
+    [
+        ((0.7, 0.1, 0.1), "adds up to 0.9"),
+        ((0.0, 0.5, 0.5), "train part above 0"),
+        ((1.2, -0.2, 0.0), "no part below"),
+        ((1, 1.5, 3), "a whole number"),
+        ((0.9, 12, 24), "adds up to 0.9"),
+        ((5, 12, 24), "adds up to 5"),
+    ],
 )
 def test_split_refuses(parts, message):
     with pytest.raises(ConfigurationError, match=message):
@@ -23,8 +31,26 @@ def test_split_refuses(parts, message):
 
 
 def test_split_refuses_an_empty_part():
-    with pytest.raises(DataError, match=r"3 rows leave the validation part \(0\.1 of them\) empty"):
+    with pytest.raises(
+        DataError, match=r"3 rows leave the validation part empty \(train 70%, validation 10%, test 20%\)"
+    ):
         Split().bounds(3)
+
+
+def test_a_part_may_be_given_in_rows():
+    assert Split(1, 12, 24).bounds(100) == (64, 76, 100)
+    assert Split(1.0, 12.0, 24.0).bounds(37) == (1, 13, 37)
+    assert Split(1, 0, 1).bounds(2) == (1, 1, 2)
+    assert Split(0.9, 0.1, 7).bounds(50) == (38, 43, 50)
+    assert Split.from_dict(json.loads(json.dumps(Split(1, 12, 24).to_dict()))) == Split(1, 12, 24)
+    assert Split(0.9, 0.1, 7).words == "train the rest, validation 10%, test 7 rows"
+    with pytest.raises(DataError, match="36 rows leave the train part empty"):
+        Split(1, 12, 24).bounds(36)
+
+
+def test_a_task_keeps_rows_on_disk():
+    task = SeriesTask(horizon=2, lookback=4, split=Split(1, 12, 24))
+    assert SeriesTask.model_validate_json(task.model_dump_json()).split.bounds(100) == (64, 76, 100)
 
 
 def test_scaler_standardises_each_series_by_itself_and_back():

@@ -84,10 +84,7 @@ def summary(training: Training | Fitting) -> Table:
     table.add_row("model", f"{family.name}, {family.words}{counted}")
     sizes = configuration.task.model_dump(exclude={"kind", "split"})
     table.add_row("task", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sizes.items()))
-    split = configuration.task.split
-    table.add_row(
-        "split", f"train {split.train:.0%}, validation {split.validation:.0%}, test {split.test:.0%}, in time"
-    )
+    table.add_row("split", f"{configuration.task.split.words}, in time")
     table.add_row("training", training.words)
     table.add_row("folder", str(training.run.folder))
     return table

@@ -11,10 +11,12 @@ import typer
 from .._errors import ThroughtimeError
 from .._version import __version__
 from ._console import complain, out, remarks
+from .compare import compare
 from .demo import demo
 from .describe import describe
 from .doctor import doctor
 from .evaluate import evaluate
+from .features import features
 from .forecast import forecast
 from .generate import generate
 from .gradients import gradients
@@ -30,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Recurrent networks from a file to forecasts, text and scores, trained by backpropagation through time.",
 )
-for command in (describe, train, forecast, generate, score, evaluate, gradients, info, doctor, demo):
+for command in (describe, train, forecast, generate, score, features, evaluate, compare, gradients, info, doctor, demo):
     app.command()(command)
 
 

@@ -80,7 +80,7 @@ def train(
     elif file is None:
         raise ConfigurationError("name a FILE to train on, or a run to go on with: --resume RUN")
     else:
-        _refuse_strangers(file, steps, horizon=horizon, lookback=lookback, period=period, head=head)
+        refuse_strangers(file, steps, horizon=horizon, lookback=lookback, period=period, head=head)
         data = noted(read(file, time=time, time_format=time_format, target=target, past=past, future=future, id_=id_,
                           fill=fill, calendar=calendar, unit=unit, encoding=encoding))  # fmt: skip
         training = prepare(
@@ -97,7 +97,7 @@ def train(
     _run(training, device, json)
 
 
-def _refuse_strangers(file: Path, steps: int | None, **of_series: Any) -> None:
+def refuse_strangers(file: Path, steps: int | None, **of_series: Any) -> None:
     """Refuse settings of a task that is not the file's."""
     kind = kind_of(file)
     options.refuse(file, kind, "series", **of_series)

@@ -10,50 +10,68 @@ from .._errors import ConfigurationError, DataError
 
 @dataclass(frozen=True)
 class Split:
-    """The fractions of a sequence that train, choose and test a model, in this order in time.
+    """The parts of a sequence that train, choose and test a model, in this order in time.
 
     Args:
-        train, validation, test: fractions that add up to one; validation and test may be 0.
+        train, validation, test: fractions that add up to one; validation and test may be 0. Validation and test of 1
+            and more are so many rows, whatever the length; they don't count among the fractions, and training takes
+            what is left.
 
     Raises:
         ConfigurationError: where they do not add up, or one is out of range.
 
     Example:
-        >>> Split().bounds(100)
-        (70, 80, 100)
+        >>> Split().bounds(100), Split(1, validation=5, test=12).bounds(100)
+        ((70, 80, 100), (83, 88, 100))
     """
 
-    train: float = 0.7
-    validation: float = 0.1
-    test: float = 0.2
+    train: float | int = 0.7
+    validation: float | int = 0.1
+    test: float | int = 0.2
 
     def __post_init__(self) -> None:
         given = f"split {self.train}, {self.validation}, {self.test}"
         if not (self.train > 0 and self.validation >= 0 and self.test >= 0):
             raise ConfigurationError(f"{given}: expected a train part above 0, and no part below 0")
-        total = self.train + self.validation + self.test
+        if any(part >= 1 and part % 1 for part in (self.validation, self.test)):
+            raise ConfigurationError(f"{given}: a part of 1 or more is a number of rows: expected a whole number")
+        total = self.train + sum(part for part in (self.validation, self.test) if part < 1)
         if not abs(total - 1) < 1e-9:
-            raise ConfigurationError(f"{given} adds up to {total:g}: expected train + validation + test = 1")
+            raise ConfigurationError(
+                f"{given} adds up to {total:g}: expected train + validation + test = 1, but for those given in rows"
+            )
+
+    @property
+    def words(self) -> str:
+        """It in words.
+
+        Example:
+            >>> Split().words, Split(1, validation=0, test=12).words
+            ('train 70%, validation 10%, test 20%', 'train the rest, validation 0%, test 12 rows')
+        """
+        parts = {"validation": self.validation, "test": self.test}
+        train = f"{self.train:.0%}" if max(parts.values()) < 1 else "the rest"
+        others = (f"{name} {part:.0%}" if part < 1 else f"{name} {part:.0f} rows" for name, part in parts.items())
+        return ", ".join((f"train {train}", *others))
 
     def bounds(self, rows: int) -> tuple[int, int, int]:
         """(end of training, end of validation, end of testing) for a sequence of `rows`.
 
-        The test part is the last round(rows × test) rows, validation the round(rows × validation) before it.
+        The test part is the last round(rows × test) rows, or so many as it says, validation those before it.
 
         Raises:
             DataError: where a part that was asked for comes out empty.
         """
-        test, validation = round(rows * self.test), round(rows * self.validation)
+        validation, test = (round(part if part >= 1 else rows * part) for part in (self.validation, self.test))
         parts = {"train": rows - test - validation, "validation": validation, "test": test}
         for name, size in parts.items():
             if size < 1 and getattr(self, name) > 0:
                 raise DataError(
-                    f"{rows} rows leave the {name} part ({getattr(self, name):g} of them) empty: "
-                    f"bring more rows or change the split"
+                    f"{rows} rows leave the {name} part empty ({self.words}): bring more rows or change the split"
                 )
         return parts["train"], parts["train"] + validation, rows
 
-    def to_dict(self) -> dict[str, float]:
+    def to_dict(self) -> dict[str, float | int]:
         """Plain numbers for JSON."""
         return asdict(self)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from statistics import NormalDist
 from typing import Any
@@ -16,12 +16,14 @@ from rich.text import Text
 from .. import _plotting
 from .._errors import DataError
 from ..artifacts import LEVELS, SeriesRun
-from ..data import Series, SeriesData
+from ..data import Series, SeriesData, Split
 from . import metrics
 from .baselines import Drift, Naive, SeasonalNaive
 from .scores import Outcome, Scores, scores
 
 _MOST_ORIGINS = 1000
+_PARTS = 32
+"""So many stretches of the test part are told apart, as long as each is as long as the horizon."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Backtest:
         origins: how many forecasts were made, over all series.
         stride: rows between two origins.
         period: the season that seasonal naive repeats, in rows; 1 in a series whose training part is no longer.
+        log_likelihood: of the model, one step ahead: nats a row, in the data's own units.
+        parts: the model's mae, crps and log_likelihood in each of several stretches of the test part, in order.
         values_left_out: values in the futures that were filled in, not observed: no figure counts them.
         origins_left_out: forecasts not made because the row before was filled from later ones.
     """
@@ -45,6 +49,8 @@ class Backtest:
     origins: int
     stride: int
     period: int
+    log_likelihood: float
+    parts: dict[str, tuple[float, ...]]
     values_left_out: int = 0
     origins_left_out: int = 0
 
@@ -54,7 +60,10 @@ class Backtest:
 
     def table(self) -> Table:
         """Errors side by side; lower is better, coverage should be near its level."""
-        caption = "lower is better; coverage should be near the interval's own level"
+        caption = (
+            "lower is better; coverage should be near the interval's own level; log-likelihood: nats a row, one step "
+            "ahead, higher is better"
+        )
         if self.values_left_out or self.origins_left_out:
             caption += (
                 f"\nleft out: values that were filled in: {self.values_left_out:,}; "
@@ -74,6 +83,7 @@ class Backtest:
             table.add_row(label, *(Text(f"{value:.4g}", style="bold" if value == best else "") for value in values))
         for level in self.model.coverage:
             table.add_row(f"in {level} % interval", *(f"{scores.coverage[level]:.1%}" for scores in rows.values()))
+        table.add_row("log-likelihood", f"{self.log_likelihood:.4g}", *["–"] * len(self.baselines))
         return table
 
     def plot(self) -> Figure:
@@ -106,6 +116,7 @@ def backtest(
     stride: int | None = None,
     samples: int = 100,
     seed: int = 0,
+    split: Split | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Backtest:
     """Forecast from origins all over the test part, and score against what came to be.
@@ -115,11 +126,12 @@ def backtest(
 
     Args:
         run: the trained model.
-        data: the series, of which the last part is for testing, by the run's own split.
+        data: the series, of which the last part is for testing.
         horizon: steps ahead; the one trained for by default.
         stride: rows between two origins; by default so that about 1,000 forecasts are made.
         samples: sampled futures of each.
         seed: of the draws.
+        split: says which part of `data` trained the model and which is for testing; the run's own by default.
         progress: is told the share that is done.
 
     Raises:
@@ -139,15 +151,13 @@ def backtest(
         (37, ['drift', 'naive', 'seasonal_naive'])
     """
     horizon = run.task.horizon if horizon is None else horizon
-    bounds = [run.task.split.bounds(len(series.observed)) for series in data.series]
-    possible = [max(0, end - start - horizon + 1) for _, start, end in bounds]
-    if not sum(possible):
-        longest = max(end - start for _, start, end in bounds)
-        raise DataError(f"the test part has {longest} rows, the horizon is {horizon}: nothing to compare; shorten it")
+    bounds = [(split or run.task.split).bounds(len(series.observed)) for series in data.series]
+    possible = forecasts_possible(data, split or run.task.split, horizon)
     stride = max(1, -(-sum(possible) // _MOST_ORIGINS)) if stride is None else stride
     gathered: dict[str, list[Outcome]] = {}
+    surprise: list[np.ndarray] = []
     made, dropped, mended = 0, 0, 0
-    for index, (series, (train_end, start, _)) in enumerate(zip(data.series, bounds, strict=True)):
+    for index, (series, (train_end, start, end)) in enumerate(zip(data.series, bounds, strict=True)):
         origins = np.arange(start, start + possible[index], stride)
         fair = origins[~series.foreseen[origins - 1]]
         dropped += len(origins) - len(fair)
@@ -156,17 +166,53 @@ def backtest(
         if not window.observed.any():
             continue
         made += len(fair)
-        share, before = possible[index] / sum(possible), sum(possible[:index]) / sum(possible)
-        told = partial(_within, progress, before, share)
+        parts = max(1, min(_PARTS // len(data.series), (end - start) // horizon))
+        surprise += np.array_split(run.score(series)[start - 1 : end - 1], parts)
+        told = partial(_within, progress, sum(possible[:index]) / sum(possible), possible[index] / sum(possible))
         paths = run.paths_at(series, series.known, fair, horizon, samples, seed, told)
-        for name, outcome in _outcomes(window, paths, run.task.period).items():
-            gathered.setdefault(name, []).append(outcome)
+        for part in np.array_split(np.arange(len(fair)), parts):
+            stretch = replace(window, origins=fair[part])
+            if not stretch.observed.any():
+                continue
+            for name, outcome in _outcomes(stretch, paths[:, :, part], run.task.period).items():
+                gathered.setdefault(name, []).append(outcome)
     if not gathered:
         raise DataError(
             "no value of the test part was observed after a row that was: all were filled, nothing to compare"
         )
     found = {name: scores(outcomes, horizon) for name, outcomes in gathered.items()}
-    return Backtest(found.pop("model"), found, horizon, made, stride, run.task.period, mended, dropped)
+    likelihood = [-part[np.isfinite(part)] for part in surprise]
+    by_part = {
+        "crps": [outcome.crps for outcome in gathered["model"]],
+        "mae": [metrics.mae(outcome.truth, outcome.point) for outcome in gathered["model"]],
+        "log_likelihood": [float(part.mean()) for part in likelihood if len(part)],
+    }
+    return Backtest(
+        model=found.pop("model"),
+        baselines=found,
+        horizon=horizon,
+        origins=made,
+        stride=stride,
+        period=run.task.period,
+        log_likelihood=float(np.concatenate(likelihood).mean()) if any(map(len, likelihood)) else np.nan,
+        parts={name: tuple(values) for name, values in by_part.items()},
+        values_left_out=mended,
+        origins_left_out=dropped,
+    )
+
+
+def forecasts_possible(data: SeriesData, split: Split, horizon: int) -> list[int]:
+    """How many forecasts each series' test part has room for.
+
+    Raises:
+        DataError: where it is none at all.
+    """
+    bounds = [split.bounds(len(series.observed)) for series in data.series]
+    possible = [max(0, end - start - horizon + 1) for _, start, end in bounds]
+    if not sum(possible):
+        longest = max(end - start for _, start, end in bounds)
+        raise DataError(f"the test part has {longest} rows, the horizon is {horizon}: nothing to compare; shorten it")
+    return possible
 
 
 def _within(progress: Callable[[float], None], before: float, share: float, part: float) -> None:

@@ -15,7 +15,7 @@ from rich.table import Table
 from .. import _plotting
 from .._errors import DataError
 from ..artifacts import SymbolRun
-from ..data import SoundData, TextData
+from ..data import SoundData, Split, TextData
 from ..models import device_of
 from .baselines import compressor, unigram
 
@@ -32,12 +32,14 @@ class Likelihood:
         unit: what a symbol is: character, byte or sample.
         symbols: how many were foretold.
         model: nats and bits a symbol, and the perplexity.
-        baselines: the same for a unigram model and a compressor.
+        parts: the model's nats a symbol in each of several stretches of the test part, in order.
+        baselines: the same as of the model for a unigram model and a compressor.
     """
 
     unit: str
     symbols: int
     model: dict[str, float]
+    parts: tuple[float, ...]
     baselines: dict[str, dict[str, float]]
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,10 +96,9 @@ def likelihood(
         >>> likelihood(training.run, training.run.read()).symbols
         120
     """
-    train_end, start, end = run.task.split.bounds(len(data.tokens))
-    if start == end:
-        raise DataError(f"the run's split, {run.task.split.to_dict()}, has no test part: there is nothing to compare")
-    nats = _nats(run, data.tokens, start, end, progress)
+    train_end, start, end = test_part(data, run.task.split)
+    sums, sizes = _nats(run, data.tokens, start, end, progress)
+    nats = float(sums.sum() / sizes.sum())
     unit = run.vocabulary.unit if run.vocabulary is not None else "sample"
     size = run.model.size
     training, test = data.tokens[:train_end], data.tokens[start:end]
@@ -107,7 +108,19 @@ def likelihood(
         "unigram": _figures(unigram(training, test, size)),
         f"compressor ({squeezed.name})": _figures(squeezed.bits_per_character * math.log(2)),
     }
-    return Likelihood(unit, end - start, _figures(nats), baselines)
+    return Likelihood(unit, end - start, _figures(nats), tuple((sums / sizes).tolist()), baselines)
+
+
+def test_part(data: TextData | SoundData, split: Split) -> tuple[int, int, int]:
+    """The end of training, and where the test part begins and ends.
+
+    Raises:
+        DataError: where there is none.
+    """
+    train_end, start, end = split.bounds(len(data.tokens))
+    if start == end:
+        raise DataError(f"the split, {split.to_dict()}, has no test part: there is nothing to compare")
+    return train_end, start, end
 
 
 def _figures(nats: float) -> dict[str, float]:
@@ -120,14 +133,16 @@ def _bytes(run: SymbolRun, tokens: np.ndarray) -> bytes:
     return run.vocabulary.decode(tokens).encode()
 
 
-def _nats(run: SymbolRun, tokens: np.ndarray, start: int, end: int, progress: Callable[[float], None]) -> float:
-    """Mean surprise of tokens[start:end]; each stream sees up to 512 symbols before its own."""
+def _nats(
+    run: SymbolRun, tokens: np.ndarray, start: int, end: int, progress: Callable[[float], None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Surprise of tokens[start:end], summed in streams that each see up to 512 symbols before, and their sizes."""
     streams = max(1, min(_STREAMS, (end - start) // _STEPS_AT_ONCE))
     edges = np.linspace(start, end, streams + 1).astype(int)
     context = min(_CONTEXT, start - 1)
     longest = int(np.diff(edges).max())
     device = device_of(run.model)
-    total, state = 0.0, None
+    sums, state = np.zeros(streams), None
     run.model.eval()
     with torch.inference_mode():
         for step in range(-context, longest, _STEPS_AT_ONCE):
@@ -139,6 +154,6 @@ def _nats(run: SymbolRun, tokens: np.ndarray, start: int, end: int, progress: Ca
             )
             distribution, state = run.model(inputs, state)
             counted = torch.as_tensor((places >= edges[:-1]) & (places < edges[1:]), device=device)
-            total -= float(distribution.log_prob(targets)[counted].double().sum())
+            sums -= torch.where(counted, distribution.log_prob(targets).double(), 0).sum(0).cpu().numpy()
             progress((stop + context) / (longest + context))
-    return total / (end - start)
+    return sums, np.diff(edges)

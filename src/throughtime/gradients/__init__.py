@@ -4,6 +4,7 @@ from ..nn import streams as streams
 from .checkpointed import Checkpointed as Checkpointed
 from .comparison import GradientComparison as GradientComparison
 from .comparison import compare_gradients as compare_gradients
+from .comparison import gradient_memory as gradient_memory
 from .comparison import smallest_truncation as smallest_truncation
 from .door import backward as backward
 from .full import Full as Full

@@ -135,16 +135,35 @@ def smallest_truncation(model: nn.Module, batch: Batch, loss: Loss, tolerance: f
 
 
 def _compared(model: nn.Module, batch: Batch, loss: Loss, strategy: Strategy, whole: Tensor, repeats: int) -> Compared:
-    beside = [*model.parameters(), *model.buffers()]
-    beside += [part for part in (batch.inputs, batch.targets, batch.weights) if isinstance(part, Tensor)]
     try:
-        with metered(beside, saved=not isinstance(strategy, Online)) as meter:
-            found, _ = _gradient(model, batch, loss, strategy)
+        found, memory = _metered_gradient(model, batch, loss, strategy)
         seconds = min(_gradient(model, batch, loss, strategy)[1] for _ in range(repeats))
     except ThroughtimeError as refusal:
         return Compared(strategy, None, None, None, None, str(refusal))
     cosine = torch.nn.functional.cosine_similarity(found, whole, dim=0).item()
-    return Compared(strategy, _bias(found, whole), cosine, meter.peak, seconds)
+    return Compared(strategy, _bias(found, whole), cosine, memory, seconds)
+
+
+def gradient_memory(model: nn.Module, batch: Batch, loss: Loss, strategy: Strategy | str) -> int:
+    """The bytes that autograd and the strategy keep at the most, beyond parameters and batch, for one gradient.
+
+    Example:
+        >>> model = torch.nn.GRU(2, 3)
+        >>> batch = Batch(torch.randn(20, 4, 2), torch.randn(20, 4, 3))
+        >>> squared_error = lambda output, target: (output - target).square().sum(-1)
+        >>> whole, cut = (gradient_memory(model, batch, squared_error, one) for one in ("full", "truncated:5"))
+        >>> whole > 3 * cut
+        True
+    """
+    return _metered_gradient(model, batch, loss, strategy_of(strategy))[1]
+
+
+def _metered_gradient(model: nn.Module, batch: Batch, loss: Loss, strategy: Strategy) -> tuple[Tensor, int]:
+    beside = [*model.parameters(), *model.buffers()]
+    beside += [part for part in (batch.inputs, batch.targets, batch.weights) if isinstance(part, Tensor)]
+    with metered(beside, saved=not isinstance(strategy, Online)) as meter:
+        found, _ = _gradient(model, batch, loss, strategy)
+    return found, meter.peak
 
 
 def _bias(found: Tensor, whole: Tensor) -> float:

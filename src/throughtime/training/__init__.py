@@ -6,3 +6,5 @@ from .loop import Training as Training
 from .preparation import prepare as prepare
 from .preparation import resume as resume
 from .sampling import first_batch as first_batch
+from .series import series_task as series_task
+from .symbols import symbol_task as symbol_task

@@ -1,0 +1,71 @@
+"""Whether two models differ: by what each lost on the same stretches of the test part, with each of its seeds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t
+
+from .._errors import ShapeError
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean of one model's figure less that of another, with its interval.
+
+    Args:
+        mean: the difference.
+        low, high: where it lies with the given confidence; NaN where there is nothing to tell it by.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def tie(self) -> bool:
+        """Whether the interval does not exclude that there is none."""
+        return not (self.low > 0 or self.high < 0)
+
+
+def difference(one: np.ndarray, other: np.ndarray, confidence: float = 0.95) -> Difference:
+    """Student's t interval of the difference between two models.
+
+    Its variance is that of the difference from stretch to stretch of the test part, where both are paired, plus that of
+    each model from seed to seed, where they are not; its degrees of freedom are Welch and Satterthwaite's. A model of
+    one seed is taken as it is: the interval then does not tell of another training.
+
+    Args:
+        one, other: [seed, part]: the figures of each model on the same stretches; they may have different seeds.
+        confidence: how often such an interval holds the difference.
+
+    Raises:
+        ShapeError: where the stretches are not the same.
+
+    Example:
+        >>> found = difference(np.array([[2.0, 3.0, 5.0]]), np.array([[1.0, 2.1, 3.9]]))
+        >>> round(found.mean, 3), round(found.low, 3), round(found.high, 3), found.tie
+        (1.0, 0.752, 1.248, False)
+
+    References:
+        Welch, "The generalization of 'Student's' problem when several different population variances are involved",
+        Biometrika 34 (1947) 28-35.
+    """
+    if one.ndim != 2 or other.ndim != 2 or one.shape[1] != other.shape[1]:
+        raise ShapeError(
+            f"the figures are {list(one.shape)} and {list(other.shape)}: expected [seed, part] of the same parts"
+        )
+    paired = one.mean(0) - other.mean(0)
+    mean = float(paired.mean())
+    sources = [paired, one.mean(1), other.mean(1)]
+    parts = [(float(np.var(each, ddof=1)) / len(each), len(each) - 1) for each in sources if len(each) > 1]
+    variance = sum(part for part, _ in parts)
+    if not len(paired) > 1 or not math.isfinite(variance):
+        return Difference(mean, math.nan, math.nan)
+    if variance == 0:
+        return Difference(mean, mean, mean)
+    freedom = variance**2 / sum(part**2 / count for part, count in parts)
+    half = float(t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(variance)
+    return Difference(mean, mean - half, mean + half)
