@@ -118,7 +118,7 @@ class _Learning:
     def __init__(self, training: Training | Fitting, told: Callable[[str, float], None]) -> None:
         self.training, self.told = training, told
         self.path: Path = training.run.folder / LEARNING
-        self.records: list[dict[str, float]] = []
+        self.records: list[dict[str, int | float]] = []
 
     def __call__(self, event: str, record: Mapping[str, Any]) -> None:
         if event == "begin":
@@ -130,6 +130,7 @@ class _Learning:
             self._write({"step": record["step"], "seconds": seconds, "loss": record["validation_loss"]})
 
     def curve(self) -> list[list[float]]:
+        """(seconds, loss) of each."""
         return [[record["seconds"], record["loss"]] for record in self.records]
 
     def _begin(self, step: int) -> None:
@@ -138,7 +139,7 @@ class _Learning:
             lines = self.path.read_text(encoding="utf-8").splitlines()
             self.records = [record for record in map(json.loads, lines) if record["step"] <= step]
 
-    def _write(self, record: dict[str, float]) -> None:
+    def _write(self, record: dict[str, int | float]) -> None:
         self.records.append(record)
         with replacing(self.path) as temporary:
             temporary.write_text("".join(json.dumps(one) + "\n" for one in self.records), encoding="utf-8")
