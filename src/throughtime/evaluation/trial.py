@@ -14,8 +14,8 @@ from .._files import replacing
 from ..artifacts import Run, SeriesRun, SymbolRun, load, store
 from ..data import SeriesData, SoundData, TextData
 from ..gradients import gradient_memory
-from ..models import count_parameters, device_of, negative_log_likelihood
-from ..training import Fitting, Training, first_batch, resume
+from ..models import count_parameters, negative_log_likelihood
+from ..training import Fitting, Training, first_batch
 from .backtest import backtest
 from .cost import density_seconds, sampling_seconds
 from .likelihood import likelihood
@@ -87,7 +87,7 @@ def trial(
         if (folder / TRIAL).exists():
             return Trial(**store.read_json(folder / TRIAL))
         if any((folder / name).exists() for name in (store.CHECKPOINT, store.WEIGHTS)):
-            training = resume(found).to(device_of(training.model))
+            training.resume()
         else:
             (folder / store.CONFIGURATION).unlink()
     learning = _Learning(training, told)
