@@ -85,6 +85,10 @@ def series(what: str, message: str, options: str) -> Bad:
     return csv(what, message, table(*ROWS), options)
 
 
+def compared(what: str, message: str, options: str, file: str = "bad.csv") -> Bad:
+    return Bad(f"compare: {what}", f"compare {file} {options}".strip(), message, ("bad.csv", table(*ROWS)))
+
+
 FILES = [
     Bad("no such file", "train absent.csv", "absent.csv: no such file or folder"),
     Bad("a name nearly right", "train god.csv", "did you mean good.csv?", ("good.csv", table(*ROWS))),
@@ -189,6 +193,23 @@ OPTIONS = [
     Bad("--resume with a file", "train bad.csv --resume run", "FILE cannot be given with it",
         ("bad.csv", table(*ROWS)), run="hourly"),
     Bad("--resume with other options", "train --resume run --hidden-size 9", "--hidden-size cannot be given with it",
+        run="hourly"),
+    compared("no file to compare on", "name a FILE to compare models on", "", file=""),
+    compared("a model that is not known", "model 'elman' is not known; known: rnn, gru", "--models gru,elman"),
+    compared("a model named twice", "model 'gru' is named twice", "--models gru,gru"),
+    compared("no model", "no model is named", "--models ,"),
+    compared("a metric that is not known", "metric 'bleu' is not known here; known: crps, mae", "--metric bleu"),
+    compared("no seed", "'--seeds'", "--seeds 0"),
+    compared("a test part shorter than the horizon", "the test part has 24 rows", "--horizon 30 --split 0.6,0.3,0.1"),
+    compared("data too short for its parts", "horizon 100", "--horizon 100"),
+    compared("--steps for series", "--steps is for text", "--steps 5"),
+    Bad("compare --resume of nothing", "compare --resume absent", "absent is no comparison"),
+    Bad("compare --resume of a run", "compare --resume run", "run is no comparison", run="hourly"),
+    Bad("compare --resume of damaged arguments", "compare --resume run", "arguments.json", run="hourly",
+        act=lambda folder: (folder / "run" / "arguments.json").write_text("[")),
+    Bad("compare --resume of other arguments", "compare --resume run", "arguments.json", run="hourly",
+        act=lambda folder: (folder / "run" / "arguments.json").write_text('{"file": "a", "color": 3}')),
+    Bad("compare --resume with other options", "compare --resume run --seeds 2", "--seeds cannot be given with it",
         run="hourly"),
 ]  # fmt: skip
 

@@ -18,6 +18,7 @@ COMMANDS = (
     "score",
     "features",
     "evaluate",
+    "compare",
     "gradients",
     "info",
     "doctor",

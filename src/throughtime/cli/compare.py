@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from .._errors import ConfigurationError
+from .._errors import ArtifactError, ConfigurationError
 from .._files import making, replacing
 from ..artifacts.store import read_json, write_json
 from ..data import SeriesData
@@ -21,6 +22,7 @@ from ._reading import noted, read
 from .train import INTERRUPTED, refuse_strangers
 
 _ARGUMENTS = "arguments.json"
+_OWN = ("resume", "out_folder", "device", "json")
 _FOR_SERIES, _FOR_SYMBOLS = "ar:24,rnn,gru,lstm,mingru,tcn,transformer", "markov:4,rnn,gru,lstm,mingru,tcn,transformer"
 
 
@@ -116,21 +118,42 @@ def _asked(
     context: typer.Context, file: Path | None, resume: Path | None, out_folder: Path | None
 ) -> tuple[Path, dict[str, Any]]:
     """The folder, and the options: those given now, or those of a comparison that goes on."""
-    own = ("file", "resume", "out_folder", "device", "json")
     if resume is not None:
         fixed = options.given(context, *(name for name in context.params if name not in ("resume", "device", "json")))
         if fixed:
             raise ConfigurationError(f"--resume takes its settings from {resume}: {fixed[0]} cannot be given with it")
-        return resume, read_json(resume / _ARGUMENTS)
+        return resume, _kept(context, resume)
     if file is None:
         raise ConfigurationError("name a FILE to compare models on, or a comparison to go on with: --resume FOLDER")
-    arguments = {name: value for name, value in context.params.items() if name not in own}
-    return _new_folder(out_folder, file), arguments | {"file": str(file.resolve())}
+    return _new_folder(out_folder, file), _plain(context.params) | {"file": str(file.resolve())}
 
 
-def _compared(folder: Path, device: str, *, file: str, **given: Any) -> Comparison:
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that make a comparison what it is; where none of several is given, `None`."""
+    return {name: None if value in ([], ()) else value for name, value in options.items() if name not in _OWN}
+
+
+def _kept(context: typer.Context, folder: Path) -> dict[str, Any]:
+    """The options of a comparison that goes on, checked as those that are typed."""
+    if not (folder / _ARGUMENTS).exists():
+        raise ArtifactError(f"{folder} is no comparison: it has no {_ARGUMENTS}")
+    arguments = read_json(folder / _ARGUMENTS)
+    switches = {one.name: one.opts[0] for one in context.command.params if one.name in context.params}
+    if odd := sorted(arguments.keys() ^ (switches.keys() - {*_OWN})):
+        raise ArtifactError(f"{folder / _ARGUMENTS} is damaged, or of another version: {odd[0]}")
+    file = arguments.pop("file")
+    typed = [
+        f"{switches[name]}={one}"
+        for name, value in arguments.items()
+        for one in (value if isinstance(value, list) else [value])
+        if one is not None
+    ]
+    return _plain(context.command.make_context("compare", [str(file), *typed]).params)
+
+
+def _compared(folder: Path, device: str, *, file: str | Path, **given: Any) -> Comparison:
     """Read, train and measure; `given` are the options as they stand in `arguments.json`."""
-    arguments = {"file": file, **given}
+    arguments = {"file": str(file), **given}
     refuse_strangers(Path(file), **{name: given[name] for name in ("steps", "horizon", "lookback", "period")})
     reading = ("time", "time_format", "target", "past", "future", "id_", "fill", "calendar", "unit", "encoding")
     data = noted(read(Path(file), **{name: given[name] for name in reading}))
