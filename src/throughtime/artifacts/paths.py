@@ -8,9 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._state import leaves
 from ..models import SequenceModel, device_of
+from ..nn.contract import initial_state
 
 _SEQUENCES_AT_ONCE = 8192
+_BYTES_OF_STATE_AT_ONCE = 64 << 20
+"""A state that fits the caches: with one of some gigabytes, the steps of a Transformer took twice as long."""
 
 
 def sample_paths(
@@ -35,7 +39,7 @@ def sample_paths(
         [sample, horizon, window, observed], scaled.
     """
     windows = observed.shape[1]
-    at_once = max(1, _SEQUENCES_AT_ONCE // samples)
+    at_once = max(1, _sequences_at_once(model) // samples)
     device = device_of(model)
     model.eval()
     drawn = []
@@ -48,6 +52,11 @@ def sample_paths(
             drawn.append(paths.double().cpu().numpy())
             progress(min(1.0, (start + at_once) / windows))
     return np.concatenate(drawn, axis=2)
+
+
+def _sequences_at_once(model: SequenceModel) -> int:
+    size = sum(part.numel() * part.element_size() for _, part in leaves(initial_state(model.backbone, 1)))
+    return min(_SEQUENCES_AT_ONCE, _BYTES_OF_STATE_AT_ONCE // max(1, size))
 
 
 def _tensor(values: np.ndarray, device: torch.device) -> Tensor:

@@ -20,3 +20,4 @@ from .likelihood import likelihood as likelihood
 from .nested import NestedCrossValidation as NestedCrossValidation
 from .nested import nested_cross_validate as nested_cross_validate
 from .scores import Scores as Scores
+from .trial import Trial as Trial

@@ -60,10 +60,10 @@ def prepare(
         chosen = family_defaults(data, **(family_settings(family) if isinstance(family, str) else family or {}))
         if isinstance(data, SeriesData):
             forecasting = series_task(data, reach=getattr(chosen, "order", 1), **task or {})
-            settings = training_defaults(data, forecasting, optimizer, **training or {})
+            settings = training_defaults(data, forecasting, chosen, optimizer, **training or {})
             return prepare_series(data, Path(folder), forecasting, chosen, settings, **model or {})
         reading = symbol_task(data, **task or {})
-        settings = training_defaults(data, reading, optimizer, **training or {})
+        settings = training_defaults(data, reading, chosen, optimizer, **training or {})
         return prepare_symbols(data, Path(folder), reading, chosen, settings, **model or {})
     except ValidationError as error:
         raise ConfigurationError(explained(error)) from None
