@@ -69,7 +69,8 @@ class RTRL(Online):
         influences = step.influences()
         if step.elementwise and snap1.obstacle(step) is None:
             compact = snap1.begin(step)
-            if [entry is not None for entry in compact["entries"]] == influences:
+            known = [entry is not None and bool((entry["unit"] >= 0).all()) for entry in compact["entries"]]
+            if known == influences:
                 return compact
         state = step.floats(step.state)
         counts = [parameter.numel() * found for parameter, found in zip(step.parameters, influences, strict=True)]

@@ -15,6 +15,7 @@ from .._state import map_state, select
 from .._types import Batch, State
 from ..nn.contract import batch_axes, initial_state
 from ._online import Online, OnlineStep, add_to_gradient, pairs
+from .strategy import advance
 
 _PROBES = 4
 _NEAR = 1e-3
@@ -30,7 +31,8 @@ class SnAp1(Online):
     a unit by way of others is missing. Where units do not depend on each other it is exact.
 
     Which unit a parameter acts on is found from the model itself, by a few random steps. Parameters that act on several
-    units at once, as those of an embedding before the layer, get the gradient of each step's own loss alone.
+    units at once, as those of an embedding before the layer, get the gradient of each step's own loss alone; so do the
+    numbers of a parameter that no such step has moved, as those of a rectified unit that was always off.
 
     Raises:
         UnsupportedError: where the state has several layers, or tensors of different numbers of units.
@@ -88,8 +90,8 @@ def obstacle(step: OnlineStep) -> str | None:
 
 
 def begin(step: OnlineStep) -> State:
-    """Which tensors of the state depend on parameters; for each parameter that acts on one unit alone, which one, and
-    its influence, [batch, tensor of state, …].
+    """Which tensors of the state depend on parameters; for each parameter whose numbers act on one unit each, which
+    one, −1 where that is not known, and its influence, [batch, tensor of state, …].
     """
     batch, parts = step.piece.inputs.shape[1], _influenced(step)
     state = _chosen(step.floats(step.state), parts)
@@ -128,6 +130,7 @@ def follow(step: OnlineStep, account: State) -> State:
         before = entry["influence"]
         kept = before if resets is None else torch.where(_wide(resets, before), 0, before)
         after = direct + (own[..., entry["unit"]] * kept[:, None]).sum(2)
+        after = torch.where(entry["unit"] < 0, 0, after)
         influence = after if active is None else torch.where(_wide(active, before), after, before)
         followed.append({"unit": entry["unit"], "influence": influence})
     return {"parts": account["parts"], "entries": tuple(followed)}
@@ -202,37 +205,46 @@ def _at_once(step: OnlineStep, chosen: Sequence[bool], entries: State) -> list[T
 def _units(step: OnlineStep, chosen: Sequence[bool], units: int) -> list[Tensor | None]:
     """For each parameter the unit that each of its numbers acts on; `None` where there is not one alone.
 
-    The gradient of Σ_j v_j h_j, for two v, tells: where a number acts on unit u alone, they are as v_u to v_u.
+    The gradient of Σ_j v_j h_j, for two v, tells: where a number acts on unit u alone, they are as v_u to v_u. Where
+    all are 0, that step does not tell: another may. Of a number that none tells of, the unit is −1. A large gradient
+    that is no such multiple belongs to several units; a small one may be rounding.
     """
     ramp = torch.arange(1, units + 1)
     largest: list[Tensor] = [torch.zeros_like(parameter) for parameter in step.parameters]
-    unit = [torch.zeros_like(parameter, dtype=torch.long) for parameter in step.parameters]
+    unit = [torch.full_like(parameter, -1, dtype=torch.long) for parameter in step.parameters]
     alone = [True] * len(step.parameters)
+    step = _underway(step)
     for plain, ramped, mixed, random in (_probed(step, chosen, ramp) for _ in range(_PROBES)):
         for place, (one, two, three) in enumerate(zip(plain, ramped, mixed, strict=True)):
             size = one.abs()
-            telling = size > _NEAR * size.max() if size.numel() else size > 0
-            found = (two / torch.where(telling, one, 1)).round().long() - 1
+            found = (two / torch.where(size > 0, one, 1)).round().long() - 1
             inside = (found >= 0) & (found < units)
             expected = random.to(one)[found.clamp(0, units - 1)] * one
-            near = (three - expected).abs() <= _NEAR * (size + expected.abs())
-            alone[place] &= bool((inside & near)[telling].all())
-            better = telling & (size > largest[place])
-            unit[place] = torch.where(better, found.clamp(0, units - 1), unit[place])
-            largest[place] = torch.maximum(largest[place], size)
+            fits = inside & ((three - expected).abs() <= _NEAR * (size + expected.abs()))
+            large = size > _NEAR * size.max() if size.numel() else size > 0
+            alone[place] &= bool(fits[large].all())
+            better = fits & (size > largest[place])
+            unit[place] = torch.where(better, found, unit[place])
+            largest[place] = torch.where(better, size, largest[place])
     return [
         found if single and bool(size.any()) else None for found, single, size in zip(unit, alone, largest, strict=True)
     ]
+
+
+def _underway(step: OnlineStep) -> OnlineStep:
+    """The same step amid a sequence: at its beginning a layer may read less than it does later, as `Lags` do."""
+    inputs = torch.cat([_drawn(step.piece.inputs) for _ in range(_PROBES)])
+    state = advance(step.model, Batch(inputs, inputs), step.state)
+    return OnlineStep(step.model, step.piece, state, step.again)
 
 
 def _probed(
     step: OnlineStep, chosen: Sequence[bool], ramp: Tensor
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor], Tensor]:
     """Gradients of Σ_j v_j h_j after a random step, for v of ones, a ramp and random numbers; and these."""
-    state = [torch.rand(part.shape).to(part) for part in step.floats(step.state)]
+    state = [_drawn(part) for part in step.floats(step.state)]
     random = torch.rand(len(ramp)) + 0.5
-    inputs = step.piece.inputs
-    inputs = torch.rand(inputs.shape).to(inputs) if inputs.is_floating_point() else inputs
+    inputs = _drawn(step.piece.inputs)
     parameters, after = step.traced(state, Batch(inputs, inputs))
     with torch.enable_grad():
         rows = [part.sum(tuple(range(part.dim() - 1))) for part in _chosen(after, chosen)]
@@ -243,6 +255,11 @@ def _probed(
         given = zip(gradients, parameters, strict=True)
         found.append([torch.zeros_like(own) if gradient is None else gradient for gradient, own in given])
     return found[0], found[1], found[2], random
+
+
+def _drawn(like: Tensor) -> Tensor:
+    """Random numbers in place of such; symbols stay."""
+    return torch.rand(like.shape).to(like) if like.is_floating_point() else like
 
 
 def _begun(step: OnlineStep) -> OnlineStep:
