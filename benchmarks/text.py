@@ -21,13 +21,13 @@ def main() -> None:
     parser.add_argument("--time-budget", default="15m")
     parser.add_argument("--split", default="0.9,0,0.1")
     parser.add_argument("--seed", default="0")
-    settings, more = parser.parse_known_args()  # such as --learning-rate
+    settings, more = parser.parse_known_args()  # such as --epochs
     file = str(data_file("tinyshakespeare/input.txt"))
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
         out = str(Path(folder) / "shakespeare")
         run(["train", file, "--model", settings.model, "--split", settings.split, "--seed", settings.seed,
-             "--time-budget", settings.time_budget, "--epochs", "40", "--out", out, *more])  # fmt: skip
+             "--time-budget", settings.time_budget, "--out", out, *more])  # fmt: skip
         run(["evaluate", out])
         run(["generate", out, "--prompt", "ROMEO:", "--length", "500", "--temperature", "0.8"])
 

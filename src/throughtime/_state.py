@@ -56,6 +56,16 @@ def leaves(state: State, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
             yield from leaves(value, f"{prefix}.{index}" if prefix else str(index))
 
 
+def size_of(state: State) -> int:
+    """Bytes of a state's tensors.
+
+    Example:
+        >>> size_of({"h": torch.zeros(2, 3), "count": (torch.ones(1),)})
+        28
+    """
+    return sum(part.numel() * part.element_size() for _, part in leaves(state))
+
+
 def select(mask: Tensor, chosen: State, other: State, batch_axis: int = 0) -> State:
     """Per sequence, `chosen` where `mask` [batch] is true and `other` where it is not."""
 

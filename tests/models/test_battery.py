@@ -330,6 +330,12 @@ def test_the_exact_gradient_forward_in_time_agrees(differentiable_forward) -> No
     assert_close(gradient(*given, "rtrl"), gradient(*given, "full"))
 
 
+def test_snap1_is_exact_where_units_are_alone_and_lags_are_read(cases) -> None:
+    (case,) = [case for case in cases if case.name == "mingru of values"]
+    given = learning(case)
+    assert_close(gradient(*given, "snap1"), gradient(*given, "full"))
+
+
 @pytest.mark.parametrize(("strategy", "name"), [(key, name) for key, names in REFUSED.items() for name in names])
 def test_what_has_no_gradient_forward_in_time_says_what_else(cases, strategy: str, name: str) -> None:
     for case in cases:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._state import leaves
+from .._state import size_of
 from ..models import SequenceModel, device_of
 from ..nn.contract import initial_state
 
@@ -55,8 +55,7 @@ def sample_paths(
 
 
 def _sequences_at_once(model: SequenceModel) -> int:
-    size = sum(part.numel() * part.element_size() for _, part in leaves(initial_state(model.backbone, 1)))
-    return min(_SEQUENCES_AT_ONCE, _BYTES_OF_STATE_AT_ONCE // max(1, size))
+    return min(_SEQUENCES_AT_ONCE, _BYTES_OF_STATE_AT_ONCE // max(1, size_of(initial_state(model.backbone, 1))))
 
 
 def _tensor(values: np.ndarray, device: torch.device) -> Tensor:

@@ -118,7 +118,9 @@ OptimizerName = Annotated[
     configuration.OptimizerName | None,
     typer.Option("--optimizer", help="How parameters follow their gradients; adamw by default."),
 ]
-LearningRate = Annotated[float | None, typer.Option(help="Step size at its highest; 0.002, for text 0.006.")]
+LearningRate = Annotated[
+    float | None, typer.Option(help="Step size at its highest; 0.002, for text 0.006; half of it for a transformer.")
+]
 Schedule = Annotated[
     Literal["cosine", "linear", "constant"] | None, typer.Option(help="How the step size falls; cosine by default.")
 ]

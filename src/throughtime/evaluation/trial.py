@@ -11,6 +11,7 @@ from typing import Any
 
 from .._errors import ConfigurationError
 from .._files import replacing
+from .._state import size_of
 from ..artifacts import Run, SeriesRun, SymbolRun, load, store
 from ..data import SeriesData, SoundData, TextData
 from ..gradients import gradient_memory
@@ -165,17 +166,11 @@ def _scores(
 
 
 def _memory(training: Training | Fitting, data: Data) -> int:
-    held = [*training.model.parameters(), *training.model.buffers()]
-    size = sum(tensor.numel() * tensor.element_size() for tensor in held)
+    size = size_of([*training.model.parameters(), *training.model.buffers()])
     if isinstance(training, Fitting):
         return size
-    trained = sum(one.numel() * one.element_size() for one in training.model.parameters() if one.requires_grad)
-    kept = sum(
-        part.numel() * part.element_size()
-        for state in training.optimizer.state.values()
-        for part in state.values()
-        if hasattr(part, "element_size")
-    )
+    trained = size_of([one for one in training.model.parameters() if one.requires_grad])
+    kept = size_of(list(training.optimizer.state.values()))
     batch = first_batch(training.run, data).to(training.device)
     training.model.train()
     saved = gradient_memory(training.model, batch, negative_log_likelihood, training.strategy)

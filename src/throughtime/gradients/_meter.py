@@ -97,10 +97,5 @@ def kept(state: State) -> State:
     return state
 
 
-def size_of(state: State) -> int:
-    """Bytes of a state's tensors."""
-    return sum(part.numel() * part.element_size() for _, part in leaves(state))
-
-
 def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from .._errors import ConfigurationError, UnsupportedError
-from .._state import detach, leaves, tracked
+from .._state import detach, leaves, size_of, tracked
 from .._types import Batch, Loss, Segment, State
-from ._meter import kept, metered, size_of
+from ._meter import kept, metered
 from ._random import Replay
 from ._schedule import Advance, forwards, schedule
 from ._units import bytes_of, in_words, whole_number

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.func import jvp, vmap
 
 from .._errors import UnsupportedError
+from .._state import size_of
 from .._types import State
 from . import snap1
 from ._online import Online, OnlineStep, add_to_gradient, pairs
@@ -74,7 +75,7 @@ class RTRL(Online):
                 return compact
         state = step.floats(step.state)
         counts = [parameter.numel() * found for parameter, found in zip(step.parameters, influences, strict=True)]
-        needed = sum(counts) * sum(part.numel() * part.element_size() for part in state)
+        needed = sum(counts) * size_of(state)
         if needed > bytes_of(self.limit, "limit"):
             raise UnsupportedError(
                 f"RTRL(limit={self.limit!r}) would keep the influence of {sum(counts)} parameters on "

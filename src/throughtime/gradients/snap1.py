@@ -233,7 +233,7 @@ def _units(step: OnlineStep, chosen: Sequence[bool], units: int) -> list[Tensor 
 
 def _underway(step: OnlineStep) -> OnlineStep:
     """The same step amid a sequence: at its beginning a layer may read less than it does later, as `Lags` do."""
-    inputs = torch.cat([_drawn(step.piece.inputs) for _ in range(_PROBES)])
+    inputs = step.piece.inputs
     state = advance(step.model, Batch(inputs, inputs), step.state)
     return OnlineStep(step.model, step.piece, state, step.again)
 

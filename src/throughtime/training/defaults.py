@@ -9,8 +9,6 @@ from ..data import SeriesData
 from ..models import AnyFamily, family
 
 _BATCHES_OF_TEXT = 6500
-_RATES_OF_SYMBOLS = {"transformer": 3e-3}
-_RATES_OF_VALUES = {"transformer": 1e-3, "tcn": 1e-3}
 
 
 def family_defaults(data: Any, **given: Any) -> AnyFamily:
@@ -39,10 +37,12 @@ def training_defaults(
 ) -> TrainingSettings:
     """Full gradients and early stopping for series; truncated ones for symbols, and the epochs that the text needs."""
     suited: dict[str, Any] = {"epochs": 30, "patience": 8}
-    rate = _RATES_OF_VALUES.get(chosen.name, 2e-3)
+    rate = 2e-3
     if not isinstance(data, SeriesData):
         batches = max(1, len(data.tokens) // (task.batch_size * task.steps))
         suited = {"epochs": min(40, max(1, round(_BATCHES_OF_TEXT / batches))), "strategy": f"truncated:{task.steps}"}
-        rate = _RATES_OF_SYMBOLS.get(chosen.name, 6e-3)
+        rate = 6e-3
+    if chosen.name == "transformer":
+        rate /= 2
     settings = suited | given | {"optimizer": {"learning_rate": rate} | (optimizer or {})}
     return TrainingSettings.model_validate(settings)
