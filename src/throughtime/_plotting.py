@@ -14,6 +14,7 @@ from matplotlib import font_manager, rcsetup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 PALETTE = {
     "black": "#000000",
@@ -152,4 +153,4 @@ def named(axes: Axes, points: Mapping[str, tuple[float, float]], colours: Mappin
         placed.append((left, right, bottom + 1.25 * size))
         shift = (bottom + 0.3 * size - y) / dots
         axes.annotate(name, points[name], xytext=(6, shift), textcoords="offset points", va="center",
-                      color=colours[name])  # fmt: skip
+                      color=colours[name], path_effects=[withStroke(linewidth=2, foreground="white")])  # fmt: skip

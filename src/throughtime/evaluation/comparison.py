@@ -182,10 +182,16 @@ class Comparison:
             if min(figures) > 0 and max(figures) > 4 * min(figures):
                 left.set_yscale("log")
                 _plain_ticks(left.yaxis)
-            _scatter(self, left, training_seconds, "seconds of training")
-            _scatter(self, right, lambda one: 1e6 * sampling(one), "microseconds to sample a step")
+            panels = {left: training_seconds, right: lambda one: 1e6 * sampling(one)}
+            left.set_xlabel("seconds of training")
+            right.set_xlabel("microseconds to sample a step")
+            for axes, cost in panels.items():
+                _scatter(self, axes, cost)
             metric = self.metrics[self.metric]
             left.set_ylabel(f"{metric.label} ({'lower' if metric.sign > 0 else 'higher'} is better)")
+            figure.draw_without_rendering()  # places the axes, whose scale the names below have to know
+            for axes, cost in panels.items():
+                _names(self, axes, cost)
         return figure
 
 
@@ -251,50 +257,59 @@ def _cost_table(found: Comparison) -> Table:
     table.add_column("", no_wrap=True)
     for heading in (
         "parameters",
-        "memory",
+        "memory\nMiB",
         "training\ns",
-        "to quality\ns",
+        "to\nquality\ns",
         "density\nµs",
         "sampling\nµs",
     ):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for one in found.ranked:
         seconds = found.seconds_to_quality(one)
         table.add_row(
             one.model,
             f"{one.trials[0].parameters:,}",
-            _in_bytes(one.trials[0].memory),
-            f"{training_seconds(one):.3g}",
-            f"{seconds:.3g}" if math.isfinite(seconds) else "not reached",
-            f"{1e6 * density(one):.3g}",
-            f"{1e6 * sampling(one):.3g}",
+            _short(one.trials[0].memory / 2**20),
+            _short(training_seconds(one)),
+            _short(seconds) if math.isfinite(seconds) else "never",
+            _short(1e6 * density(one)),
+            _short(1e6 * sampling(one)),
         )
     return table
 
 
-def _in_bytes(size: int) -> str:
-    unit, power = next(((unit, power) for unit, power in (("GiB", 30), ("MiB", 20)) if size >= 1 << power), ("KiB", 10))
-    return f"{size / (1 << power):.3g} {unit}"
+def _short(value: float) -> str:
+    """Three digits, of which none stands far behind the point."""
+    if value < 0.01:
+        return "< 0.01"
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
-def _scatter(found: Comparison, axes: Axes, cost: Callable[[Candidate], float], label: str) -> None:
+def _scatter(found: Comparison, axes: Axes, cost: Callable[[Candidate], float]) -> None:
     """A point a model, with the range of its seeds; those on the front joined, the others grey."""
     front = found.front(cost)
-    points = {one.model: (cost(one), one.figure(found.metric)) for one in found.ranked}
-    colours = {one.model: _plotting.PALETTE["blue" if one in front else "grey"] for one in found.ranked}
     for one in found.ranked:
         values = [trial.figures[found.metric] for trial in one.trials]
-        axes.plot([cost(one)] * 2, [min(values), max(values)], color=colours[one.model], linewidth=1)
-        axes.plot(*points[one.model], "o", color=colours[one.model], markersize=5)
-    joined = sorted(points[one.model] for one in front)
+        colour = _colour(one, front)
+        axes.plot([cost(one)] * 2, [min(values), max(values)], color=colour, linewidth=1)
+        axes.plot(cost(one), one.figure(found.metric), "o", color=colour, markersize=5)
+    joined = sorted((cost(one), one.figure(found.metric)) for one in front)
     axes.plot(*zip(*joined, strict=True), drawstyle="steps-post", color=_plotting.PALETTE["blue"], linewidth=0.8,
               linestyle="--", zorder=1)  # fmt: skip
     axes.set_xscale("log")
     _plain_ticks(axes.xaxis)
-    axes.set_xlabel(label)
     axes.margins(x=0.25, y=0.12)
     _baseline(found, axes)
-    _plotting.named(axes, points, colours)
+
+
+def _names(found: Comparison, axes: Axes, cost: Callable[[Candidate], float]) -> None:
+    front = found.front(cost)
+    points = {one.model: (cost(one), one.figure(found.metric)) for one in found.ranked}
+    _plotting.named(axes, points, {one.model: _colour(one, front) for one in found.ranked})
+
+
+def _colour(one: Candidate, front: list[Candidate]) -> str:
+    return _plotting.PALETTE["blue" if one in front else "grey"]
 
 
 def _plain_ticks(axis: Axis) -> None:
