@@ -103,3 +103,20 @@ def test_the_budget_that_would_do_does_so_with_a_carry_too() -> None:
     enough = tt.Checkpointed(memory=str(caught.value).split("memory='")[-1].split("'")[0])
     done = backward(model, batch, squared_error, enough)
     assert float(backward(model, batch, squared_error, enough, done.carry).count) == 40 * B
+
+
+def test_models_no_gradient_reaches() -> None:
+    symbols = torch.zeros(4, 2, dtype=torch.long)
+    batch = Batch(symbols, symbols)
+    with pytest.raises(UnsupportedError, match=r"^Markov has nothing a gradient changes: it is fitted, by model\.fit"):
+        backward(tt.models.Markov(3, order=2), batch, tt.models.negative_log_likelihood)
+    with pytest.raises(UnsupportedError, match=r"^Seq2Seq takes \(target.*expected a model that keeps output, state"):
+        backward(tt.models.Seq2Seq(3, 3), batch, tt.models.negative_log_likelihood)
+
+
+def test_advice_to_accelerate_is_given_where_it_helps() -> None:
+    batch = Batch(torch.randn(T, B, 8), torch.randn(T, B, 8))
+    transformer = tt.nn.Transformer(8, 8, num_layers=1, num_heads=2, context=4)
+    for layer, fix in ((nn.LSTM(8, 8), r"accelerate\(model\)"), (transformer, r"Truncated\(\) or Full\(\)$")):
+        with pytest.raises(UnsupportedError, match=f"has no derivative forward.*use {fix}"):
+            backward(layer, batch, squared_error, "rtrl")

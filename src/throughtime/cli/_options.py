@@ -34,13 +34,14 @@ def columns(given: list[str] | None) -> list[str]:
 
 
 def parts(text: str | None) -> Split | None:
-    """Fractions such as `0.8,0.1,0.1`: training, validation and test, in the order of time."""
+    """Training, validation and test in the order of time: fractions, as `0.8,0.1,0.1`, or numbers of rows."""
     if text is None:
         return None
     try:
         train, validation, test = (float(part) for part in text.split(","))
     except ValueError:
-        raise ConfigurationError(f"split {text!r}: expected three fractions with commas, such as 0.8,0.1,0.1") from None
+        wanted = "three parts with commas: fractions such as 0.8,0.1,0.1, or numbers of rows"
+        raise ConfigurationError(f"split {text!r}: expected {wanted}") from None
     return Split(train, validation, test)
 
 
@@ -128,7 +129,7 @@ Clip = Annotated[float | None, typer.Option(help="Largest norm of the gradient; 
 Precision = Annotated[Literal["float32", "bfloat16"] | None, typer.Option(help="bfloat16 is torch's autocast.")]
 SplitParts = Annotated[
     str | None,
-    typer.Option("--split", help="Train, validation and test fractions, as 0.7,0.1,0.2.", show_default=False),
+    typer.Option("--split", help="Train, validation and test: fractions as 0.7,0.1,0.2, or rows.", show_default=False),
 ]
 Period = Annotated[int | None, typer.Option(min=1, help="Rows of a season; found by itself if not given.")]
 Lookback = Annotated[int | None, typer.Option(min=1, help="Rows read before a forecast.")]

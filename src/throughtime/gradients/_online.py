@@ -119,9 +119,10 @@ class OnlineStep:
         except UnsupportedError:
             raise
         except NotImplementedError as error:
+            layers = any(isinstance(part, nn.RNNBase) for part in self.model.modules())
+            fix = "accelerate(model), or its cell in Recurrent" if layers else "Truncated() or Full()"
             raise UnsupportedError(
-                f"{type(self.model).__name__} has no derivative forward ({str(error).splitlines()[0]}): use "
-                "accelerate(model), or its cell in Recurrent"
+                f"{type(self.model).__name__} has no derivative forward ({str(error).splitlines()[0]}): use {fix}"
             ) from None
         if [part.shape for part in found] != [part.shape for part in floats]:
             raise UnsupportedError(

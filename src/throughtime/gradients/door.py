@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from .._errors import ConfigurationError, ShapeError
+from .._errors import ConfigurationError, ShapeError, UnsupportedError
 from .._types import Batch, Loss, Segment, State
 from .full import Full
 from .names import strategy_of
@@ -31,6 +31,7 @@ def backward(
 
     Raises:
         ShapeError: for a batch without a step.
+        UnsupportedError: for a model that is fitted without a gradient, as a Markov chain is.
         ConfigurationError: for what is no Batch, no loss or no strategy; beyond that, what the strategy raises.
 
     Example:
@@ -46,6 +47,8 @@ def backward(
         raise ConfigurationError(f"the loss is {loss!r}: expected a function, loss(output, target) → [time, batch]")
     if 0 in batch.inputs.shape[:2]:
         raise ShapeError(f"inputs are {list(batch.inputs.shape)}: a batch without a step has no gradient")
+    if hasattr(model, "fit") and not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UnsupportedError(f"{type(model).__name__} has nothing a gradient changes: it is fitted, by model.fit(…)")
     segments = list(strategy_of(strategy).segments(model, batch, loss, carry))
     return Segment(
         segments[0].start,

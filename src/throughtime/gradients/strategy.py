@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .._errors import ConfigurationError, ShapeError, UnsupportedError
 from .._state import detach
 from .._types import Batch, Loss, Segment, State
-from ..nn.contract import accepted, streams
+from ..nn.contract import accepted, has_state, streams
 
 
 class Strategy(ABC):
@@ -89,19 +89,23 @@ def forward(model: nn.Module, batch: Batch, state: State) -> tuple[Any, State]:
     extras = accepted(model, type(model).__name__, lengths=batch.lengths, resets=batch.resets)
     try:
         output, state = model(batch.inputs, state, **extras)
-    except (TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError):
         _check_contract(model)
         raise
     return output, state
 
 
 def _check_contract(model: nn.Module) -> None:
-    """Refuse a model whose forward takes no state; of others, what went wrong is their own."""
+    """Refuse a model whose forward takes no state, or wants something else second; else, what went wrong is its own."""
+    taken = inspect.signature(model.forward)
     try:
-        inspect.signature(model.forward).bind(None, None)
+        second = list(taken.bind(None, None).arguments)[1:]
     except TypeError:
+        second = []
+    wanting = second and taken.parameters[second[0]].default is inspect.Parameter.empty and not has_state(model)
+    if wanting or not second:
         raise UnsupportedError(
-            f"{type(model).__name__} takes {inspect.signature(model.forward)}, expected a model that keeps "
+            f"{type(model).__name__} takes {taken}, expected a model that keeps "
             "output, state = model(x, state): a recurrent layer, a SequenceModel, or a module of your own"
         ) from None
 
