@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,6 +54,11 @@ class Watching:
         return [record for name, record in self.events if name == event]
 
 
+def interrupt_evaluation(event: str, record: Mapping[str, Any]) -> None:
+    if event == "progress" and record["phase"] == "evaluating":
+        raise KeyboardInterrupt
+
+
 def test_series(series, tmp_path) -> None:
     watching = Watching()
     found = compare(series, tmp_path / "c", ["gru", "ar:2", "markov:3", "tcn"], observer=watching, **OF_SERIES)
@@ -73,7 +79,7 @@ def test_series(series, tmp_path) -> None:
             test = run.task.split.bounds(260)[1]
             assert trial.figures["log_likelihood"] == pytest.approx(-run.score(series.series[0])[test - 1 :].mean())
             for name, parts in trial.parts.items():
-                assert np.mean(parts) == pytest.approx(trial.figures[name], rel=0.1)
+                assert np.average(parts, weights=trial.sizes[name]) == pytest.approx(trial.figures[name], rel=1e-9)
             assert trial.memory > (0 if one.model == "ar:2" else 16 * trial.parameters)
             assert trial.density_seconds > 0
             assert trial.sampling_seconds > trial.density_seconds
@@ -99,10 +105,8 @@ def test_text(text, tmp_path) -> None:
     assert run.configuration.training.seed == 1
     first, second = record["models"][:2]
     assert first["difference"] == {"to": "markov:2", "mean": 0, "interval": [0, 0], "tie": True}
-    assert second["difference"]["mean"] == pytest.approx(
-        np.mean([trial.parts["nats_per_character"] for trial in found.candidates[1].trials])
-        - np.mean(found.candidates[0].trials[0].parts["nats_per_character"])
-    )
+    gap = second["nats_per_character"] - first["nats_per_character"]
+    assert second["difference"]["mean"] == pytest.approx(gap, rel=1e-9)
     assert {"unigram"} < record["baselines"].keys()
     assert json.loads(json.dumps(record, allow_nan=False)) == record
 
@@ -113,6 +117,47 @@ def test_nothing_is_done_twice(series, tmp_path, monkeypatch) -> None:
     assert compare(series, tmp_path, ["gru", "ar:1"], **OF_SERIES) == first
     other = compare(series, tmp_path, ["gru"], **(OF_SERIES | {"shared": {"hidden_size": 5}}))
     assert "holds a run with other settings" in (other.candidates[0].error or "")
+
+
+def test_the_difference_is_that_of_the_figures_where_series_have_other_lengths(tmp_path) -> None:
+    noise = np.random.default_rng(0)
+    rows = [(f"s{index}", value) for index, length in enumerate((900, 100, 100)) for value in noise.normal(size=length)]
+    data = read_series(pl.DataFrame(rows, schema=["id", "y"], orient="row"), id="id")
+    found = compare(data, tmp_path, ["ar:1", "ar:3"], **(OF_SERIES | {"seeds": 1}))
+    best, other = found.ranked
+    assert found.difference(other).mean == pytest.approx(other.figure("crps") - best.figure("crps"), rel=1e-9)
+
+
+def test_another_number_of_samples_is_measured_elsewhere(series, tmp_path) -> None:
+    compare(series, tmp_path, ["ar:1"], **OF_SERIES)
+    again = compare(series, tmp_path, ["ar:1"], **(OF_SERIES | {"samples": 7}))
+    assert re.search("was measured by .* samples, not 7", again.candidates[0].error or "")
+
+
+def test_a_shared_setting_that_no_model_has_is_refused(series, tmp_path) -> None:
+    with pytest.raises(ConfigurationError, match="shared setting 'hiden_size' is of no model; known: .*hidden_size"):
+        compare(series, tmp_path, ["gru"], shared={"hiden_size": 4})
+
+
+@pytest.mark.parametrize("model", ["gru", "ar:2"])
+def test_what_was_trained_before_an_interruption_is_not_trained_further(series, tmp_path, model) -> None:
+    settings = OF_SERIES | {"seeds": 1, "training": {"epochs": 10**6, "time_budget": 0.2}}
+    steps: list[int] = []
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            compare(series, tmp_path, [model], observer=interrupt_evaluation, **settings)
+        records = map(json.loads, (tmp_path / f"{model.replace(':', '')}-0" / LEARNING).read_text().splitlines())
+        steps.append([record["step"] for record in records][-1])
+    assert steps[0] == steps[1]
+    (trial,) = compare(series, tmp_path, [model], **settings).candidates[0].trials
+    assert trial.training_seconds >= trial.learning[0][0] > 0
+
+
+def test_without_a_validation_part_there_is_no_quality(series, tmp_path) -> None:
+    found = compare(series, tmp_path, ["ar:1"], **(OF_SERIES | {"task": {"split": Split(0.8, 0, 0.2), "horizon": 4}}))
+    record = found.to_dict()
+    assert record["quality"] is None
+    json.dumps(record, allow_nan=False)
 
 
 @pytest.mark.parametrize(("event", "at"), [("trial", 2), ("progress", 40), ("done", 1), ("progress", 3)])

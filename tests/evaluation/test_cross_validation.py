@@ -310,3 +310,10 @@ def test_refusals(data, tmp_path: Path, change, error, message) -> None:
     with pytest.raises(error, match=message):
         cross_validate(data, **given)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_scores_kept_are_not_those_of_a_longer_test_part(data, tmp_path: Path) -> None:
+    """The rows of a fold may be the same in all, and divided otherwise."""
+    cross_validate(data, RollingOrigin(1, test=9), **LINE, folder=tmp_path / "cv")
+    with pytest.raises(ConfigurationError, match="holds a fold with other settings or data"):
+        cross_validate(data, RollingOrigin(1, test=19), **LINE, folder=tmp_path / "cv")

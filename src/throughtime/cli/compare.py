@@ -93,7 +93,7 @@ def compare(
 ) -> None:
     """Train models on FILE with several seeds, and tell what each is worth and what it costs.
 
-    All see the same data, splits and task. A difference is told with its 95 % interval, and a tie is called a tie.
+    All see the same data, splits and task. Differences are told with intervals, and a tie is called a tie.
 
     Examples:
 

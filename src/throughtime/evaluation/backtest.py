@@ -39,6 +39,7 @@ class Backtest:
         period: the season that seasonal naive repeats, in rows; 1 in a series whose training part is no longer.
         log_likelihood: of the model, one step ahead: nats a row, in the data's own units.
         parts: the model's mae, crps and log_likelihood in each of several stretches of the test part, in order.
+        sizes: how many values each of these is the mean of.
         values_left_out: values in the futures that were filled in, not observed: no figure counts them.
         origins_left_out: forecasts not made because the row before was filled from later ones.
     """
@@ -51,6 +52,7 @@ class Backtest:
     period: int
     log_likelihood: float
     parts: dict[str, tuple[float, ...]]
+    sizes: dict[str, tuple[int, ...]]
     values_left_out: int = 0
     origins_left_out: int = 0
 
@@ -181,12 +183,9 @@ def backtest(
             "no value of the test part was observed after a row that was: all were filled, nothing to compare"
         )
     found = {name: scores(outcomes, horizon) for name, outcomes in gathered.items()}
-    likelihood = [-part[np.isfinite(part)] for part in surprise]
-    by_part = {
-        "crps": [outcome.crps for outcome in gathered["model"]],
-        "mae": [metrics.mae(outcome.truth, outcome.point) for outcome in gathered["model"]],
-        "log_likelihood": [float(part.mean()) for part in likelihood if len(part)],
-    }
+    likelihood = [seen for part in surprise if len(seen := -part[np.isfinite(part)])]
+    outcomes = gathered["model"]
+    values = tuple(len(outcome.truth) for outcome in outcomes)
     return Backtest(
         model=found.pop("model"),
         baselines=found,
@@ -194,11 +193,21 @@ def backtest(
         origins=made,
         stride=stride,
         period=run.task.period,
-        log_likelihood=float(np.concatenate(likelihood).mean()) if any(map(len, likelihood)) else np.nan,
-        parts={name: tuple(values) for name, values in by_part.items()},
+        log_likelihood=float(np.concatenate(likelihood).mean()) if likelihood else np.nan,
+        parts=_parts(outcomes, likelihood),
+        sizes={"crps": values, "mae": values, "log_likelihood": tuple(map(len, likelihood))},
         values_left_out=mended,
         origins_left_out=dropped,
     )
+
+
+def _parts(outcomes: list[Outcome], likelihood: list[np.ndarray]) -> dict[str, tuple[float, ...]]:
+    """The figures of each stretch."""
+    return {
+        "crps": tuple(outcome.crps for outcome in outcomes),
+        "mae": tuple(metrics.mae(outcome.truth, outcome.point) for outcome in outcomes),
+        "log_likelihood": tuple(float(part.mean()) for part in likelihood),
+    }
 
 
 def forecasts_possible(data: SeriesData, split: Split, horizon: int) -> list[int]:

@@ -13,7 +13,7 @@ import torch
 from .._errors import ConfigurationError, DataError, ThroughtimeError
 from .._types import Observer
 from ..data import SeriesData, SoundData, TextData
-from ..models import family, family_settings
+from ..models import FAMILIES, family, family_settings
 from ..training import Fitting, Training, prepare, series_task, symbol_task
 from .backtest import forecasts_possible
 from .comparison import Candidate, Comparison, metrics_of
@@ -134,6 +134,9 @@ class _Trials:
 
 def _families(models: Iterable[str], shared: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The settings of each family by the name it was given, with those of `shared` that it has."""
+    fields = {field for name in FAMILIES for field in type(family({"name": name})).model_fields}
+    if unknown := sorted(shared.keys() - fields):
+        raise ConfigurationError(f"shared setting {unknown[0]!r} is of no model; known: {', '.join(sorted(fields))}")
     named: dict[str, dict[str, Any]] = {}
     for name in models:
         settings = family_settings(name)

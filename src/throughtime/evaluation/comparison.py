@@ -103,7 +103,8 @@ class Comparison:
         """The validation loss, in nats, the time to which is told."""
         reached = [min((loss for _, loss in one.learning), default=math.inf)
                    for candidate in self.ranked for one in candidate.trials]  # fmt: skip
-        return max(reached, default=None) if self.given_quality is None else self.given_quality
+        best = max(reached, default=math.inf) if self.given_quality is None else self.given_quality
+        return best if math.isfinite(best) else None
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:
@@ -111,18 +112,18 @@ class Comparison:
         return next((one.trials[0].baselines for one in self.ranked), {})
 
     def difference(self, candidate: Candidate) -> Difference:
-        """A model's figure less that of the best, with its 95 % interval."""
-        one, best = (
-            np.array([trial.parts[self.metric] for trial in each.trials]) for each in (candidate, self.ranked[0])
-        )
-        return difference(one, best)
+        """A model's figure less that of the best; the intervals of all models hold together with 95 % (Bonferroni)."""
+        ranked = self.ranked
+        one, best = (np.array([trial.parts[self.metric] for trial in each.trials]) for each in (candidate, ranked[0]))
+        confidence = 1 - 0.05 / max(1, len(ranked) - 1)
+        return difference(one, best, confidence, ranked[0].trials[0].sizes[self.metric])
 
     def front(self, cost: Callable[[Candidate], float]) -> list[Candidate]:
         """Those that none beats in quality without costing more (Pareto), the best first.
 
         Example:
             >>> def candidate(name, bits):
-            ...     return Candidate(name, {}, (Trial(0, {"bits": bits}, {}, {}, 1, 1, 1.0, [], 1.0, 1.0),))
+            ...     return Candidate(name, {}, (Trial(0, {"bits": bits}, {}, {}, {}, 1, 1, 1.0, [], 1.0, 1.0, 1),))
             >>> some = (candidate("slow", 1.0), candidate("fast", 2.0), candidate("neither", 3.0))
             >>> found = Comparison("bits", {"bits": Metric("bits", 1)}, some)
             >>> [one.model for one in found.front(lambda one: {"slow": 9.0, "fast": 1.0}.get(one.model, 5.0))]
@@ -148,9 +149,10 @@ class Comparison:
         beside = self.difference(one)
         return {
             "model": one.model,
-            **{name: one.figure(name) for name in self.metrics},
-            "difference": {"to": self.ranked[0].model, "mean": beside.mean,
-                           "interval": [_finite(beside.low), _finite(beside.high)], "tie": beside.tie},
+            **{name: _finite(one.figure(name)) for name in self.metrics},
+            "difference": {"to": self.ranked[0].model, "mean": _finite(beside.mean),
+                           "interval": [_finite(beside.low), _finite(beside.high)],
+                           "tie": None if math.isnan(beside.low) else beside.tie},
             "on_the_front": {"training": one in self.front(training_seconds), "sampling": one in self.front(sampling)},
             "parameters": one.trials[0].parameters,
             "memory_bytes": one.trials[0].memory,
@@ -217,7 +219,7 @@ def _finite(value: float) -> float | None:
 
 def _quality_table(found: Comparison) -> Table:
     best = found.ranked[0].model if found.ranked else ""
-    confidence = f"difference: to {best}, with its 95 % interval; a tie is where that holds 0"
+    confidence = f"difference: to {best}; its intervals hold all together with 95 %; a tie holds 0"
     higher = any(metric.sign < 0 for metric in found.metrics.values())
     directions = "lower is better" + (", of log p, in nats a row one step ahead, higher" if higher else "")
     failures = [f"{one.model} failed: {one.error}" for one in found.candidates if one.error is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +31,9 @@ class Difference:
         return not (self.low > 0 or self.high < 0)
 
 
-def difference(one: np.ndarray, other: np.ndarray, confidence: float = 0.95) -> Difference:
+def difference(
+    one: np.ndarray, other: np.ndarray, confidence: float = 0.95, sizes: Sequence[int] | None = None
+) -> Difference:
     """Student's t interval of the difference between two models.
 
     Its variance is that of the difference from stretch to stretch of the test part, where both are paired, plus that of
@@ -40,6 +43,7 @@ def difference(one: np.ndarray, other: np.ndarray, confidence: float = 0.95) -> 
     Args:
         one, other: [seed, part]: the figures of each model on the same stretches; they may have different seeds.
         confidence: how often such an interval holds the difference.
+        sizes: what each part counts; `None` counts all alike.
 
     Raises:
         ShapeError: where the stretches are not the same.
@@ -53,14 +57,18 @@ def difference(one: np.ndarray, other: np.ndarray, confidence: float = 0.95) -> 
         Welch, "The generalization of 'Student's' problem when several different population variances are involved",
         Biometrika 34 (1947) 28-35.
     """
-    if one.ndim != 2 or other.ndim != 2 or one.shape[1] != other.shape[1]:
+    count = one.shape[-1] if sizes is None else len(sizes)
+    if one.ndim != 2 or other.ndim != 2 or not one.shape[1] == other.shape[1] == count:
         raise ShapeError(
-            f"the figures are {list(one.shape)} and {list(other.shape)}: expected [seed, part] of the same parts"
+            f"the figures are {list(one.shape)} and {list(other.shape)}, with {count} sizes: "
+            "expected [seed, part] of the same parts"
         )
+    shares = np.full(count, 1 / count) if sizes is None else np.asarray(sizes) / np.sum(sizes)
     paired = one.mean(0) - other.mean(0)
-    mean = float(paired.mean())
-    sources = [paired, one.mean(1), other.mean(1)]
-    parts = [(float(np.var(each, ddof=1)) / len(each), len(each) - 1) for each in sources if len(each) > 1]
+    mean = float(paired @ shares)
+    sources = [(paired, shares)]
+    sources += [(each @ shares, np.full(len(each), 1 / len(each))) for each in (one, other)]
+    parts = [_variance(*source) for source in sources if len(source[0]) > 1]
     variance = sum(part for part, _ in parts)
     if not len(paired) > 1 or not math.isfinite(variance):
         return Difference(mean, math.nan, math.nan)
@@ -69,3 +77,10 @@ def difference(one: np.ndarray, other: np.ndarray, confidence: float = 0.95) -> 
     freedom = variance**2 / sum(part**2 / count for part, count in parts)
     half = float(t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(variance)
     return Difference(mean, mean - half, mean + half)
+
+
+def _variance(values: np.ndarray, shares: np.ndarray) -> tuple[float, int]:
+    """Of the weighted mean of independent values, as a ratio estimate (Cochran 1977), and its degrees of freedom."""
+    freedom = len(values) - 1
+    squares = (shares * (values - values @ shares)) ** 2
+    return float(squares.sum()) * len(values) / freedom, freedom

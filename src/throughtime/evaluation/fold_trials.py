@@ -183,6 +183,7 @@ class FoldTrials:
         return {
             "configuration": run.configuration.model_dump(mode="json"),
             "gap": self.scheme.gap,
+            "test": self.scheme.test,
             "stride": self.stride,
             "samples": self.samples,
             "sha256": digest.hexdigest(),

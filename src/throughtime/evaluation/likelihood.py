@@ -33,6 +33,7 @@ class Likelihood:
         symbols: how many were foretold.
         model: nats and bits a symbol, and the perplexity.
         parts: the model's nats a symbol in each of several stretches of the test part, in order.
+        sizes: how many symbols each of these has.
         baselines: the same as of the model for a unigram model and a compressor.
     """
 
@@ -40,6 +41,7 @@ class Likelihood:
     symbols: int
     model: dict[str, float]
     parts: tuple[float, ...]
+    sizes: tuple[int, ...]
     baselines: dict[str, dict[str, float]]
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,7 +110,8 @@ def likelihood(
         "unigram": _figures(unigram(training, test, size)),
         f"compressor ({squeezed.name})": _figures(squeezed.bits_per_character * math.log(2)),
     }
-    return Likelihood(unit, end - start, _figures(nats), tuple((sums / sizes).tolist()), baselines)
+    parts = tuple((sums / sizes).tolist())
+    return Likelihood(unit, end - start, _figures(nats), parts, tuple(sizes.tolist()), baselines)
 
 
 def test_part(data: TextData | SoundData, split: Split) -> tuple[int, int, int]:

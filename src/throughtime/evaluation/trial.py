@@ -35,6 +35,7 @@ class Trial:
         seed: of its random numbers.
         figures: by metric, on the test part.
         parts: by metric, the same in several stretches of the test part, in order.
+        sizes: by metric, how many values each of these is the mean of.
         baselines: by name, the figures of what costs nothing.
         parameters: how many numbers were learnt.
         memory: bytes of a step of training: parameters, their gradient, what the optimiser keeps, and what the backward
@@ -42,11 +43,13 @@ class Trial:
         training_seconds: validation included.
         learning: (seconds of training, validation loss in nats), in order.
         density_seconds, sampling_seconds: of one step of one sequence.
+        samples: sampled futures of each forecast.
     """
 
     seed: int
     figures: dict[str, float]
     parts: dict[str, list[float]]
+    sizes: dict[str, list[int]]
     baselines: dict[str, dict[str, float]]
     parameters: int
     memory: int
@@ -54,6 +57,7 @@ class Trial:
     learning: list[list[float]]
     density_seconds: float
     sampling_seconds: float
+    samples: int
 
     def seconds_to(self, quality: float) -> float:
         """Seconds of training until the validation loss was at most `quality`; infinite where it never was."""
@@ -76,7 +80,7 @@ def trial(
         told: is told what is being done, and the share of it.
 
     Raises:
-        ConfigurationError: where the folder holds a run of other settings, or on other data.
+        ConfigurationError: where the folder holds a run of other settings or samples, or on other data.
         KeyboardInterrupt: where training was interrupted; it can go on.
     """
     folder = training.run.folder
@@ -86,21 +90,28 @@ def trial(
         if found.configuration != training.run.configuration or found.data != wanted:
             raise ConfigurationError(f"{folder} holds a run with other settings or data: name another folder")
         if (folder / TRIAL).exists():
-            return Trial(**store.read_json(folder / TRIAL))
-        if any((folder / name).exists() for name in (store.CHECKPOINT, store.WEIGHTS)):
+            kept = Trial(**store.read_json(folder / TRIAL))
+            if kept.samples != samples:
+                raise ConfigurationError(
+                    f"{folder} was measured by {kept.samples} samples, not {samples}: name another"
+                )
+            return kept
+        if isinstance(training, Training) and any((folder / one).exists() for one in (store.CHECKPOINT, store.WEIGHTS)):
             training.resume()
         else:
-            (folder / store.CONFIGURATION).unlink()
+            for name in (store.CONFIGURATION, store.WEIGHTS, store.METRICS, LEARNING):
+                (folder / name).unlink(missing_ok=True)
     learning = _Learning(training, told)
     training.observers = [learning]
     if training.fit() == "interrupted":
         raise KeyboardInterrupt
-    figures, parts, baselines = _scores(training.run, data, samples, lambda share: told("evaluating", share))
+    figures, parts, sizes, baselines = _scores(training.run, data, samples, lambda share: told("evaluating", share))
     told("timing", 0.0)
     measured = Trial(
         seed=training.settings.seed,
         figures=figures,
         parts=parts,
+        sizes=sizes,
         baselines=baselines,
         parameters=count_parameters(training.model),
         memory=_memory(training, data),
@@ -108,6 +119,7 @@ def trial(
         learning=learning.curve(),
         density_seconds=density_seconds(training.run, data),
         sampling_seconds=sampling_seconds(training.run, data),
+        samples=samples,
     )
     store.write_json(folder / TRIAL, asdict(measured))
     return measured
@@ -148,21 +160,23 @@ class _Learning:
 
 def _scores(
     run: Run, data: Data, samples: int, progress: Callable[[float], None]
-) -> tuple[dict[str, float], dict[str, list[float]], dict[str, dict[str, float]]]:
-    """Figures, the same in stretches, and those of the baselines, each by metric."""
+) -> tuple[dict[str, float], dict[str, list[float]], dict[str, list[int]], dict[str, dict[str, float]]]:
+    """Figures, the same in stretches, the sizes of these, and the figures of the baselines, each by metric."""
     if isinstance(run, SeriesRun):
         assert isinstance(data, SeriesData)
         forecast = backtest(run, data, samples=samples, progress=progress)
         model = {"crps": forecast.model.crps, "mae": forecast.model.mae, "log_likelihood": forecast.log_likelihood}
         baselines = {name: {"crps": one.crps, "mae": one.mae} for name, one in forecast.baselines.items()}
-        return model, {name: list(values) for name, values in forecast.parts.items()}, baselines
+        parts = {name: list(figures) for name, figures in forecast.parts.items()}
+        return model, parts, {name: list(counts) for name, counts in forecast.sizes.items()}, baselines
     assert isinstance(run, SymbolRun)
     assert not isinstance(data, SeriesData)
     found = likelihood(run, data, progress=progress)
     bits, nats = f"bits_per_{found.unit}", f"nats_per_{found.unit}"
     parts = {bits: [part / math.log(2) for part in found.parts], nats: list(found.parts)}
     baselines = {name: {bits: one["bits"], nats: one["nats"]} for name, one in found.baselines.items()}
-    return {bits: found.model["bits"], nats: found.model["nats"]}, parts, baselines
+    sizes = {metric: list(found.sizes) for metric in parts}
+    return {bits: found.model["bits"], nats: found.model["nats"]}, parts, sizes, baselines
 
 
 def _memory(training: Training | Fitting, data: Data) -> int:

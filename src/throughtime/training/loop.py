@@ -158,7 +158,7 @@ class Training:
             return "epochs"
         if self.settings.patience is not None and self.position.stale >= self.settings.patience:
             return "patience"
-        return None
+        return "time budget" if self._time_is_over() else None
 
     def _learn(self, batch: Batch) -> None:
         self.model.train()
