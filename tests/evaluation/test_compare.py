@@ -135,7 +135,7 @@ def test_another_number_of_samples_is_measured_elsewhere(series, tmp_path) -> No
 
 
 def test_a_shared_setting_that_no_model_has_is_refused(series, tmp_path) -> None:
-    with pytest.raises(ConfigurationError, match="shared setting 'hiden_size' is of no model; known: .*hidden_size"):
+    with pytest.raises(ConfigurationError, match=r"shared setting 'hiden_size' is of no model; known: .*hidden_size"):
         compare(series, tmp_path, ["gru"], shared={"hiden_size": 4})
 
 
