@@ -144,8 +144,8 @@ def test_evaluate_series(throughtime, runs, name) -> None:
     found = throughtime("evaluate", runs / name, "--json", "--samples", "20", "--out", "evaluation")
     assert (found.code, found.err) == (0, "")
     assert found.json.keys() == {
-        "model", "baselines", "horizon", "origins", "stride", "period", "log_likelihood", "parts", "values_left_out",
-        "origins_left_out",
+        "model", "baselines", "horizon", "origins", "stride", "period", "log_likelihood", "parts", "sizes",
+        "values_left_out", "origins_left_out",
     }  # fmt: skip
     assert found.json["baselines"].keys() == {"naive", "seasonal_naive", "drift"}
     for scores in (found.json["model"], *found.json["baselines"].values()):
