@@ -352,7 +352,7 @@ def test_what_has_no_gradient_or_no_state_is_refused_in_words(case) -> None:
         with pytest.raises(UnsupportedError, match=r"cannot take it so .*: use Full\(\)") as refusal:
             strategy_named("truncated:3").check(model)
     elif not case.learns:
-        with pytest.raises(ThroughtimeError, match="does not depend on any parameter|nothing a gradient changes") as refusal:
+        with pytest.raises(ThroughtimeError, match=r"not depend on any parameter|nothing a gradient") as refusal:
             backward(model, batch, negative_log_likelihood)
     else:
         strategy_named("truncated:3").check(model)
