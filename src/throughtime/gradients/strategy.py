@@ -126,6 +126,22 @@ def summed_loss(model: nn.Module, batch: Batch, loss: Loss, state: State) -> tup
         UnsupportedError: as `forward`.
         ShapeError: where the loss is not one value a step and sequence.
     """
+    values, weights, state = step_losses(model, batch, loss, state)
+    exact = torch.promote_types(values.dtype, torch.float32)  # half precision cannot count
+    if weights is None:
+        return values.sum(dtype=exact), torch.tensor(float(values.numel()), device=values.device), state
+    return (values * weights).sum(dtype=exact), weights.sum(dtype=exact), state
+
+
+def step_losses(model: nn.Module, batch: Batch, loss: Loss, state: State = None) -> tuple[Tensor, Tensor | None, State]:
+    """One forward over `batch`: the loss of each step [time, batch], what each counts, and the state after it.
+
+    What does not count is zero, whatever the loss makes of it; the weights are `None` where all count once.
+
+    Raises:
+        UnsupportedError: as `forward`.
+        ShapeError: where the loss is not one value a step and sequence.
+    """
     output, state = forward(model, batch, state)
     values = loss(output, batch.targets)
     expected = tuple(batch.inputs.shape[:2])
@@ -135,11 +151,9 @@ def summed_loss(model: nn.Module, batch: Batch, loss: Loss, state: State) -> tup
             "do not reduce it (reduction='none'), and sum over features"
         )
     weights = _weights(batch, values)
-    exact = torch.promote_types(values.dtype, torch.float32)  # half precision cannot count
-    if weights is None:
-        return values.sum(dtype=exact), torch.tensor(float(values.numel()), device=values.device), state
-    kept = torch.where(weights != 0, values, torch.zeros((), dtype=values.dtype, device=values.device))
-    return (kept * weights).sum(dtype=exact), weights.sum(dtype=exact), state
+    if weights is not None:
+        values = torch.where(weights != 0, values, torch.zeros((), dtype=values.dtype, device=values.device))
+    return values, weights, state
 
 
 def add_gradient(loss_sum: Tensor) -> None:

@@ -17,7 +17,7 @@ from ..ops import Call, Choice, check_backend, choose, fused, native, product_dt
 from ._checks import check_features, check_lengths, check_resets, check_state
 from ._initialise import initialise_as_asked, initialise_extras
 from ._layout import Layout
-from ._step import Masked, Step, drop_weight, is_masked, without_masks
+from ._step import Masked, Step, Visit, drop_weight, is_masked, without_masks
 from .options import Options, Recurrence, read_options
 from .stepper import LayerStepper, PackedStepper, Stepper
 
@@ -32,6 +32,8 @@ class Stack(nn.RNNBase):
     """
 
     recurrence: Recurrence
+    visitor: Callable[[str], Visit] | None = None
+    """Where set, as by `visited`, gives what sees each step of the direction whose parameters end so."""
 
     def __init__(
         self,
@@ -59,7 +61,7 @@ class Stack(nn.RNNBase):
         self.backend = check_backend(backend)
         self.noise, self.recurrent_init = read_options(options, recurrence.parts)
         self.recurrence = recurrence
-        for suffix in self._suffixes():
+        for suffix in self.suffixes():
             for name, extra in recurrence.extras.items():
                 self.register_parameter(name + suffix, nn.Parameter(torch.empty(extra, device=device, dtype=dtype)))
         self._initialise()
@@ -71,8 +73,8 @@ class Stack(nn.RNNBase):
             self._initialise()
 
     def _initialise(self) -> None:
-        for suffix in self._suffixes():
-            group = self._group(suffix)
+        for suffix in self.suffixes():
+            group = self.group(suffix)
             initialise_extras(self.recurrence, group, self.hidden_size)
             initialise_as_asked(self.recurrence, group, self.recurrent_init)
 
@@ -124,7 +126,7 @@ class Stack(nn.RNNBase):
         like = self._first_weight
         if like.dtype != torch.float32 or self._choice(like, training=False).backend != "native":
             return LayerStepper(self, batch_size)
-        weights = [self._kernel_weights(self._group(suffix)) for suffix in self._suffixes()]
+        weights = [self._kernel_weights(self.group(suffix)) for suffix in self.suffixes()]
         return PackedStepper(self.recurrence.kind, weights, batch_size)
 
     def forward(
@@ -186,7 +188,7 @@ class Stack(nn.RNNBase):
     def _run_whole(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """All layers and directions in one call of torch's."""
         plain = without_masks(state)
-        weights = [weight for suffix in self._suffixes() for weight in self._dropped(suffix).values()]
+        weights = [weight for suffix in self.suffixes() for weight in self._dropped(suffix).values()]
         return fused(
             self.recurrence.kind,
             x,
@@ -204,7 +206,7 @@ class Stack(nn.RNNBase):
         self, run: _RunDirection, x: Tensor, state: State, lengths: Any, resets: Any
     ) -> tuple[Tensor, State]:
         """Layer after layer, each direction by itself."""
-        suffixes, finals = self._suffixes(), []
+        suffixes, finals = self.suffixes(), []
         directions = 2 if self.bidirectional else 1
         for layer in range(self.num_layers):
             outputs = []
@@ -232,7 +234,8 @@ class Stack(nn.RNNBase):
     def _run_equations(
         self, suffix: str, x: Tensor, state: State, lengths: Any, resets: Any, *, reverse: bool
     ) -> tuple[Tensor, State]:
-        step = Step(self.recurrence, self._dropped(suffix), self.noise, self.training)
+        visit = None if self.visitor is None else self.visitor(suffix)
+        step = Step(self.recurrence, self._dropped(suffix), self.noise, self.training, visit)
         before = step.ready(state)
         zeros = map_state(torch.zeros_like, without_masks(before))
         return scan(step, x, before, fresh=lambda: step.begin(zeros), lengths=lengths, resets=resets, reverse=reverse)
@@ -241,18 +244,19 @@ class Stack(nn.RNNBase):
     def _first_weight(self) -> Tensor:
         return cast(Tensor, self.weight_ih_l0)
 
-    def _suffixes(self) -> list[str]:
+    def suffixes(self) -> list[str]:
+        """The endings of the parameters of each layer and direction."""
         directions = ("", "_reverse") if self.bidirectional else ("",)
         return [f"_l{layer}{direction}" for layer in range(self.num_layers) for direction in directions]
 
-    def _group(self, suffix: str) -> dict[str, Tensor]:
+    def group(self, suffix: str) -> dict[str, Tensor]:
         """The parameters of one layer and direction by the names they have in a cell."""
         names = ["weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if self.bias else ())]
         names += [*(("weight_hr",) if self.proj_size else ()), *self.recurrence.extras]
         return {name: getattr(self, name + suffix) for name in names}
 
     def _dropped(self, suffix: str) -> dict[str, Tensor]:
-        return drop_weight(self._group(suffix), self.noise.weight_drop, self.training)
+        return drop_weight(self.group(suffix), self.noise.weight_drop, self.training)
 
     def _state_shapes(self, batch: int) -> tuple[tuple[int, int, int], ...]:
         count = self.num_layers * (2 if self.bidirectional else 1)

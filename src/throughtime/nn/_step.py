@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict, TypeGuard
+from typing import Any, TypeAlias, TypedDict, TypeGuard
 
 import torch
 from torch import Tensor
@@ -49,6 +49,10 @@ def map_plain(
     return Masked(state=plain, input_mask=input_mask, recurrent_mask=recurrent_mask)
 
 
+Visit: TypeAlias = Callable[[Tensor, State, State], State]
+"""`after = visit(x, before, after)`: sees a step when it has been taken, and may replace the state that goes on."""
+
+
 @dataclass(frozen=True)
 class Step:
     """`output, state = step(x, state)`, x [batch, feature]."""
@@ -57,6 +61,7 @@ class Step:
     parameters: Mapping[str, Tensor]
     noise: Noise
     training: bool
+    visit: Visit | None = None
 
     def __call__(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         state = self.ready(state)
@@ -67,6 +72,8 @@ class Step:
             x = x * masks["input_mask"]
         after = self.recurrence.equation(x, before, recurrent_mask=recurrent_mask, **self.parameters)
         after = self._zoned_out(after, before)
+        if self.visit is not None:
+            after = self.visit(x, before, after)
         output = after[0] if isinstance(after, tuple) else after
         return output, after if masks is None else {**masks, "state": after}
 

@@ -53,12 +53,12 @@ def accelerate(module: nn.Module) -> Acceleration:
     left = [(name, _WHY_CELLS_STAY) for name, part in module.named_modules() if isinstance(part, nn.RNNCellBase)]
     successors: dict[nn.Module, Stack] = {}
     for name, layer in _recurrent_layers(module):
-        reason = _obstacle(layer)
+        reason = obstacle(layer)
         if reason is not None:
             left.append((name, reason))
             continue
         if layer not in successors:
-            successors[layer] = _successor(layer)
+            successors[layer] = successor(layer)
         replaced.append((name, _described(successors[layer])))
     for parent in list(module.modules()):
         for child_name, child in list(parent._modules.items()):
@@ -74,7 +74,7 @@ def _recurrent_layers(module: nn.Module) -> Iterator[tuple[str, nn.RNNBase]]:
             yield name, layer
 
 
-def _obstacle(layer: nn.RNNBase) -> str | None:
+def obstacle(layer: nn.RNNBase) -> str | None:
     """Why a layer must stay as it is."""
     if parametrize.is_parametrized(layer):
         return "it has parametrizations, which compute its weights anew at each call"
@@ -99,7 +99,7 @@ def _described(layer: Stack) -> str:
     return repr(layer) if choice.backend == "native" else f"{layer!r}, on {choice.backend}: {choice.reason}"
 
 
-def _successor(layer: nn.RNNBase) -> Stack:
+def successor(layer: nn.RNNBase) -> Stack:
     """Our layer over the parameters of torch's."""
     ours: Stack = _REPLACEMENTS[type(layer)](layer)
     ours.dropout = layer.dropout

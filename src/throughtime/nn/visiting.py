@@ -1,0 +1,184 @@
+"""Every step of every recurrence inside a module, seen as it is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from .._errors import UnsupportedError
+from .._state import leaves
+from .._types import State
+from ._scanned import Scanned, ScannedCell
+from ._stack import Stack
+from ._step import without_masks
+from .acceleration import obstacle, successor
+from .cell import GatedCell
+from .recurrent import Recurrent
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a recurrence stands in a module.
+
+    Args:
+        name: of the layer or cell in the module, with its layer and direction where it has several.
+        kind: one of `ops.KINDS`, or the name of the cell's class.
+        parameters: of this layer and direction, by the names they have in a cell.
+        options: what it asks for beyond torch's equations, in words.
+        reverse: whether it runs from the end to the beginning.
+        cell: the cell or layer itself.
+    """
+
+    name: str
+    kind: str
+    parameters: Mapping[str, Tensor]
+    options: tuple[str, ...] = ()
+    reverse: bool = False
+    cell: nn.Module | None = None
+
+
+Visit: TypeAlias = Callable[[Place, Tensor, State, State], State]
+"""`after = visit(place, x, before, after)`: x [batch, feature], the state a step read, and the one it made."""
+
+
+@contextmanager
+def visited(module: nn.Module, visit: Visit) -> Iterator[tuple[Place, ...]]:
+    """Inside, recurrences of `module` run step by step, by their equations, and hand each step to `visit`.
+
+    What `visit` returns goes on to the next step, and as the output where the output is part of the state. Layers of
+    ours and of torch.nn, any cell in `Recurrent`, and cells that a module calls in a loop of its own are seen; the
+    module computes the same numbers, and is left as it was.
+
+    Args:
+        visit: called in the order of the steps; of a direction that runs backward, from the end.
+
+    Returns:
+        The recurrences there are, in the order of their modules; none where the module has none.
+
+    Raises:
+        UnsupportedError: for a layer of torch.nn that does more than torch's own.
+
+    Example:
+        >>> layer, seen = nn.GRU(2, 3), []
+        >>> def note(place, x, before, after):
+        ...     seen.append((place.name, place.kind, after.shape))
+        ...     return after
+        >>> with visited(layer, note):
+        ...     output, _ = layer(torch.zeros(4, 1, 2))
+        >>> len(seen), seen[0]
+        (4, ('GRU', 'gru', torch.Size([1, 3])))
+    """
+    places: list[Place] = []
+    with ExitStack() as undo:
+        inside: set[nn.Module] = set()
+        for name, part in module.named_modules():
+            if part in inside or (enter := _ENTRANCES.get(_sort(part))) is None:
+                continue
+            inside |= set(part.modules())
+            places += enter(name or type(part).__name__, part, visit, undo)
+        yield tuple(places)
+
+
+def _sort(part: nn.Module) -> str:
+    if isinstance(part, Stack):
+        return "stack"
+    if isinstance(part, nn.RNNBase):
+        return "torch"
+    if isinstance(part, Scanned):
+        return "scanned"
+    if isinstance(part, Recurrent):
+        return "recurrent"
+    return "cell" if isinstance(part, (nn.RNNCellBase, GatedCell, ScannedCell)) else ""
+
+
+def _stack(name: str, layer: Any, visit: Visit, undo: ExitStack) -> list[Place]:
+    places = {suffix: _place_of(name, layer, suffix) for suffix in layer.suffixes()}
+    before = layer.backend, layer.visitor
+
+    def restore() -> None:
+        layer.backend, layer.visitor = before
+
+    undo.callback(restore)
+    layer.backend, layer.visitor = "reference", lambda suffix: partial(visit, places[suffix])
+    return list(places.values())
+
+
+def _place_of(name: str, layer: Stack, suffix: str) -> Place:
+    number = f", layer {int(suffix.split('_')[1][1:]) + 1}" if layer.num_layers > 1 else ""
+    reverse = suffix.endswith("_reverse")
+    direction = (", backward" if reverse else ", forward") if layer.bidirectional else ""
+    recurrence = layer.recurrence
+    options = (*recurrence.options, *layer.noise.at_work(False))
+    return Place(f"{name}{number}{direction}", recurrence.kind, layer.group(suffix), options, reverse, layer)
+
+
+def _torch(name: str, layer: Any, visit: Visit, undo: ExitStack) -> list[Place]:
+    reason = obstacle(layer)
+    if reason is not None:
+        raise UnsupportedError(f"{name} cannot be taken step by step: {reason}")
+    ours = successor(layer)
+    undo.callback(delattr, layer, "forward")
+    layer.forward = ours.forward
+    return _stack(name, ours, visit, undo)
+
+
+def _scanned(name: str, layer: Any, visit: Visit, undo: ExitStack) -> list[Place]:
+    runs, places = [], []
+    for index, cell in enumerate(layer.cells):
+        runs.append(Recurrent(cell))
+        own = f"{name}, layer {index + 1}" if len(layer.cells) > 1 else name
+        places += _cell(own, cell, visit, undo)
+
+    def forward(x: Tensor, state: State = None, **marks: Any) -> tuple[Tensor, State]:
+        state = layer.initial_state(x.shape[1], device=x.device, dtype=x.dtype) if state is None else state
+        last = []
+        for run, h in zip(runs, state.unbind(0), strict=True):
+            x, h = run(x, h, **marks)
+            last.append(h)
+        return x, torch.stack(last)
+
+    undo.callback(delattr, layer, "forward")
+    layer.forward = forward
+    return places
+
+
+def _recurrent(name: str, layer: Any, visit: Visit, undo: ExitStack) -> list[Place]:
+    return _cell(name, layer.cell, visit, undo)
+
+
+def _cell(name: str, cell: Any, visit: Visit, undo: ExitStack) -> list[Place]:
+    kind = type(cell).__name__
+    if isinstance(cell, nn.RNNCellBase):
+        kind = f"rnn_{cell.nonlinearity}" if isinstance(cell, nn.RNNCell) else kind.removesuffix("Cell").lower()
+    options: tuple[str, ...] = ()
+    if isinstance(cell, GatedCell):
+        kind, options = cell.recurrence.kind, (*cell.recurrence.options, *cell.noise.at_work(False))
+    place = Place(name, kind, dict(cell.named_parameters()), options, cell=cell)
+    bare = isinstance(cell, nn.RNNCellBase)
+
+    def hook(_: nn.Module, given: tuple[Any, ...], named: dict[str, Any], result: Any) -> Any:
+        x, before = given[0], given[1] if len(given) > 1 else named.get("state", named.get("hx"))
+        output, after = (None, result) if bare else result
+        replaced = visit(place, x, without_masks(before), after)
+        return replaced if bare else (_same_part(output, after, replaced), replaced)
+
+    handle = cell.register_forward_hook(hook, with_kwargs=True)
+    undo.callback(handle.remove)
+    return [place]
+
+
+def _same_part(output: Any, after: State, replaced: State) -> Any:
+    """The part of `replaced` that stands where `output` stood in `after`, or `output` where it stood nowhere."""
+    for (_, old), (_, new) in zip(leaves(after), leaves(replaced), strict=True):
+        if old is output:
+            return new
+    return output
+
+
+_ENTRANCES = {"stack": _stack, "torch": _torch, "scanned": _scanned, "recurrent": _recurrent, "cell": _cell}
