@@ -200,7 +200,11 @@ class _Stepped(nn.Module):
         super().__init__()
         self.model = model
         name = type(model).__name__
-        self.trajectory = Trajectory(Place(name, name, dict(model.named_parameters()), cell=model))
+        place = Place(name, name, dict(model.named_parameters()), cell=model, step=self._again)
+        self.trajectory = Trajectory(place)
+
+    def _again(self, x: Tensor, before: State) -> State:
+        return self.model(x[None], before)[1]
 
     def forward(self, x: Tensor, state: State, **marks: Tensor) -> tuple[Any, State]:
         output, made = self.model(x, state, **accepted(self.model, self.trajectory.name, **marks))

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from .._errors import UnsupportedError
 from .._state import leaves
 from .._types import State
+from ..ops import EQUATIONS
 from ._scanned import Scanned, ScannedCell
 from ._stack import Stack
-from ._step import without_masks
+from ._step import Step, without_masks
 from .acceleration import obstacle, successor
-from .cell import GatedCell
+from .cell import GatedCell, adapted
 from .recurrent import Recurrent
 
 
@@ -33,6 +34,7 @@ class Place:
         options: what it asks for beyond torch's equations, in words.
         reverse: whether it runs from the end to the beginning.
         cell: the cell or layer itself.
+        step: `after = step(x, before)`, any one step again; `None` where there is none.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Place:
     options: tuple[str, ...] = ()
     reverse: bool = False
     cell: nn.Module | None = None
+    step: Callable[[Tensor, State], State] | None = None
 
 
 Visit: TypeAlias = Callable[[Place, Tensor, State, State], State]
@@ -113,9 +116,14 @@ def _place_of(name: str, layer: Stack, suffix: str) -> Place:
     number = f", layer {int(suffix.split('_')[1][1:]) + 1}" if layer.num_layers > 1 else ""
     reverse = suffix.endswith("_reverse")
     direction = (", backward" if reverse else ", forward") if layer.bidirectional else ""
-    recurrence = layer.recurrence
-    options = (*recurrence.options, *layer.noise.at_work(False))
-    return Place(f"{name}{number}{direction}", recurrence.kind, layer.group(suffix), options, reverse, layer)
+    return _ours(f"{name}{number}{direction}", layer, layer.group(suffix), reverse)
+
+
+def _ours(name: str, owner: Stack | GatedCell, parameters: Mapping[str, Tensor], reverse: bool = False) -> Place:
+    recurrence, noise = owner.recurrence, owner.noise
+    step = Step(recurrence, parameters, noise, training=False)
+    options = (*recurrence.options, *noise.at_work(False))
+    return Place(name, recurrence.kind, parameters, options, reverse, owner, step=lambda x, before: step(x, before)[1])
 
 
 def _torch(name: str, layer: Any, visit: Visit, undo: ExitStack) -> list[Place]:
@@ -153,24 +161,31 @@ def _recurrent(name: str, layer: Any, visit: Visit, undo: ExitStack) -> list[Pla
 
 
 def _cell(name: str, cell: Any, visit: Visit, undo: ExitStack) -> list[Place]:
-    kind = type(cell).__name__
-    if isinstance(cell, nn.RNNCellBase):
-        kind = f"rnn_{cell.nonlinearity}" if isinstance(cell, nn.RNNCell) else kind.removesuffix("Cell").lower()
-    options: tuple[str, ...] = ()
-    if isinstance(cell, GatedCell):
-        kind, options = cell.recurrence.kind, (*cell.recurrence.options, *cell.noise.at_work(False))
-    place = Place(name, kind, dict(cell.named_parameters()), options, cell=cell)
+    kind, parameters = type(cell).__name__, dict(cell.named_parameters())
     bare = isinstance(cell, nn.RNNCellBase)
+    if isinstance(cell, GatedCell):
+        place = _ours(name, cell, parameters)
+    elif isinstance(cell, nn.RNNCellBase):
+        kind = f"rnn_{cell.nonlinearity}" if isinstance(cell, nn.RNNCell) else kind.removesuffix("Cell").lower()
+        place = Place(name, kind, parameters, cell=cell, step=partial(_equation, kind, parameters))
+    else:
+        place = Place(name, kind, parameters, cell=cell, step=lambda x, before: cell(x, before)[1])
 
     def hook(_: nn.Module, given: tuple[Any, ...], named: dict[str, Any], result: Any) -> Any:
         x, before = given[0], given[1] if len(given) > 1 else named.get("state", named.get("hx"))
         output, after = (None, result) if bare else result
+        if before is None:
+            before = adapted(cell)[1](len(x))
         replaced = visit(place, x, without_masks(before), after)
         return replaced if bare else (_same_part(output, after, replaced), replaced)
 
     handle = cell.register_forward_hook(hook, with_kwargs=True)
     undo.callback(handle.remove)
     return [place]
+
+
+def _equation(kind: str, parameters: Mapping[str, Tensor], x: Tensor, before: State) -> State:
+    return EQUATIONS[kind](x, before, **parameters)
 
 
 def _same_part(output: Any, after: State, replaced: State) -> Any:

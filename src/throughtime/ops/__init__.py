@@ -15,6 +15,7 @@ from .fused import fused as fused
 from .linear import linear as linear
 from .memory import release_memory as release_memory
 from .packed import PackedLayers as PackedLayers
+from .reference import EQUATIONS as EQUATIONS
 from .reference import Step as Step
 from .reference import attention as attention
 from .reference import attention_weights as attention_weights
