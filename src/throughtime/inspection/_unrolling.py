@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -137,7 +138,8 @@ def unroll(model: nn.Module, batch: Batch, loss: Loss, *, steps: int = 2) -> Unr
         raise DataError(
             f"the batch has {len(batch.inputs)} steps, and to look back through time takes {steps} at least"
         )
-    batch = batch.segment(0, len(batch.inputs))
+    batch, named = batch.segment(0, len(batch.inputs)), type(model).__name__
+    fed = _Stateless(model) if _takes_no_state(model) else model
     found: dict[int, Trajectory] = {}
 
     def visit(place: Place, x: Tensor, before: State, after: State) -> State:
@@ -145,16 +147,16 @@ def unroll(model: nn.Module, batch: Batch, loss: Loss, *, steps: int = 2) -> Unr
 
     with evaluated(model), torch.enable_grad(), visited(model, visit) as places:
         if places:
-            values, weights, _ = step_losses(model, batch, loss)
+            values, weights, _ = step_losses(fed, batch, loss)
             trajectories = [found[id(place)] for place in places if id(place) in found]
         else:
             feed = _fed_by_step if has_state(model) and streams(model) and not _known(model) else _fed_whole
-            trajectory, values, weights = feed(model, batch, loss)
+            trajectory, values, weights = feed(fed, batch, loss)
             trajectories = [trajectory]
     if getattr(model, "batch_first", False):
         values, weights = values.T, None if weights is None else weights.T
     trajectories = tuple(_in_order(trajectory, len(values)) for trajectory in trajectories)
-    _check(values, trajectories, model)
+    _check(values, trajectories, named)
     weights = torch.ones_like(values) if weights is None else weights.detach().to(values)
     return Unrolled(trajectories, values, weights, _begun(batch, values), batch)
 
@@ -191,6 +193,25 @@ def _cut(part: Tensor) -> Tensor:
     if not part.is_floating_point():
         return part
     return part.view_as(part) if part.requires_grad else part.detach().requires_grad_()
+
+
+def _takes_no_state(model: nn.Module) -> bool:
+    """Whether it is a plain module of torch's, `output = model(x)`."""
+    parameters = inspect.signature(model.forward).parameters.values()
+    needed = [one for one in parameters if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
+    return len(needed) == 1 and not has_state(model)
+
+
+class _Stateless(nn.Module):
+    """Around a model without a state, one that keeps none."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor, state: State = None, **marks: Tensor) -> tuple[Any, State]:
+        output = self.model(x, **accepted(self.model, type(self.model).__name__, **marks))
+        return output if isinstance(output, tuple) else (output, None)
 
 
 class _Stepped(nn.Module):
@@ -237,8 +258,8 @@ def _fed_whole(model: nn.Module, batch: Batch, loss: Loss) -> tuple[Trajectory, 
     embedding = next((part for part in model.modules() if isinstance(part, nn.Embedding)), None)
     if embedding is None:
         raise UnsupportedError(
-            f"{type(model).__name__} has no recurrence, and reads symbols without an nn.Embedding: "
-            "there is nothing that a gradient could flow back to"
+            "the model has no recurrence, and reads symbols without an nn.Embedding: there is nothing that a gradient "
+            "could flow back to"
         )
     handle = embedding.register_forward_hook(lambda *called: cut(called[-1]))
     try:
@@ -262,9 +283,8 @@ def _in_order(trajectory: Trajectory, steps: int) -> Trajectory:
     )
 
 
-def _check(values: Tensor, trajectories: Sequence[Trajectory], model: nn.Module) -> None:
+def _check(values: Tensor, trajectories: Sequence[Trajectory], name: str) -> None:
     """Refuse what nothing can be told of."""
-    name = type(model).__name__
     for trajectory in trajectories:
         for time in range(len(values)):
             for part_name, part in zip(trajectory.part_names(), trajectory.parts(time), strict=True):
