@@ -10,6 +10,8 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCRIPTS = sorted(EXAMPLES.glob("*.py"))
+LONGEST = {"autodiff_tape": 150}
+"""What is a whole may be longer than the 80 lines of the others: a tape, three cells on it, and their check."""
 
 
 def test_there_are_examples():
@@ -28,4 +30,4 @@ def test_example_checks_itself(script: Path):
     tree = ast.parse(text)
     assert ast.get_docstring(tree), "an example says what it shows"
     assert any(isinstance(node, ast.Assert) for node in tree.body), "no assert at the top level, which always runs"
-    assert len(text.splitlines()) <= 80
+    assert len(text.splitlines()) <= LONGEST.get(script.stem, 80)

@@ -26,7 +26,7 @@ from throughtime.nn import GRU, LSTM, GRUCell, Lags, Recurrent, Sequential
 CELLS = ("rnn", "gru", "lstm")
 
 
-def symbol_model(cell: str = "gru", vocabulary: int = 3, **settings: float) -> SequenceModel:
+def symbol_model(cell: str = "gru", vocabulary: int = 3, **settings: object) -> SequenceModel:
     torch.manual_seed(0)
     family = RecurrentFamily(name=cell, hidden_size=8, **settings)
     return SymbolModelConfiguration(vocabulary=vocabulary, embedding_size=4, family=family).build().eval()
@@ -44,6 +44,28 @@ def test_probabilities_of_all_sequences_sum_to_one(cell: str) -> None:
     every = torch.tensor(list(itertools.product(range(3), repeat=4))).T
     total = model.log_prob(every).sum(0).exp().sum()
     assert total.item() == pytest.approx(1.0, abs=1e-6)
+
+
+def test_options_of_the_recurrence_reach_its_layers() -> None:
+    model = symbol_model("lstm", recurrent_init="orthogonal", forget_bias=3.0, layer_norm=True)
+    (layer,) = (part for part in model.modules() if isinstance(part, LSTM))
+    block = layer.weight_hh_l0[:8]
+    assert torch.allclose(block @ block.T, torch.eye(8), atol=1e-6)
+    assert torch.equal((layer.bias_ih_l0 + layer.bias_hh_l0)[8:16], torch.full((8,), 3.0))
+    assert "gain_ih_l0" in layer.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"name": "gru", "forget_bias": 1.0}, r"forget_bias = 1.0: it has no forget gate"),
+        ({"name": "mingru", "layer_norm": True}, r"are for a product with h: it has none"),
+        ({"name": "minlstm", "recurrent_init": "orthogonal"}, r"are for a product with h: it has none"),
+    ],
+)
+def test_options_that_a_recurrence_has_not(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        RecurrentFamily(**settings)
 
 
 @pytest.mark.parametrize("make", [symbol_model, value_model])

@@ -106,6 +106,14 @@ Model = Annotated[
 HiddenSize = Annotated[int | None, typer.Option(min=1, help="Units of each layer; 64, for text 128 or 256.")]
 Layers = Annotated[int | None, typer.Option(min=1, help="Layers, or blocks; 1, for long texts 2.")]
 Dropout = Annotated[float | None, typer.Option(help="Share of features dropped between layers while training.")]
+RecurrentInit = Annotated[
+    Literal["orthogonal"] | None,
+    typer.Option(help="First recurrent weights of rnn, gru and lstm: gradients neither shrink nor grow by them."),
+]
+ForgetBias = Annotated[float | None, typer.Option(help="First bias of an lstm's forget gate; 1 remembers longer.")]
+LayerNorm = Annotated[
+    bool | None, typer.Option("--layer-norm", help="Normalise the products of rnn, gru and lstm (slower).")
+]
 HeadName = Annotated[
     Literal["student_t", "normal"] | None, typer.Option("--head", help="Distribution of values; student_t by default.")
 ]

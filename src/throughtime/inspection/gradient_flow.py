@@ -177,11 +177,22 @@ def gradient_flow(
         https://arxiv.org/abs/1211.5063
     """
     unrolled = unroll(model, batch, loss)
-    chosen = chosen_anchors(unrolled, anchors)
+    return followed(unrolled, chosen_anchors(unrolled, anchors), task_lag, progress)
+
+
+def followed(
+    unrolled: Unrolled,
+    chosen: Sequence[int],
+    task_lag: int | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+    watch: Callable[[Trajectory, int, list[list[Tensor]]], None] = lambda trajectory, anchor, found: None,
+) -> GradientFlow:
+    """The flow of the losses of the chosen steps; `watch` is shown the gradient of each at all steps."""
     layers, done = [], 0
     for trajectory in unrolled.trajectories:
         norms = []
-        for found in unrolled.gradients(chosen, trajectory):
+        for anchor, found in zip(chosen, unrolled.gradients(chosen, trajectory), strict=True):
+            watch(trajectory, anchor, found)
             norms.append(np.stack([_norm(parts) for parts in found]))
             done += 1
             progress(done / (len(chosen) * len(unrolled.trajectories)))
@@ -218,7 +229,7 @@ def chosen_anchors(unrolled: Unrolled, anchors: int | Iterable[int]) -> list[int
     return chosen
 
 
-def _layer(trajectory: Trajectory, norms: np.ndarray, accumulated: np.ndarray, anchors: list[int]) -> LayerFlow:
+def _layer(trajectory: Trajectory, norms: np.ndarray, accumulated: np.ndarray, anchors: Sequence[int]) -> LayerFlow:
     reverse = trajectory.place.reverse
     profile = lag_profile(by_lag(norms, anchors, reverse))
     return LayerFlow(trajectory.name, trajectory.part_names(), reverse, norms, accumulated, profile)
@@ -233,7 +244,7 @@ def _norm(parts: Sequence[Tensor]) -> np.ndarray:
     return torch.where(norms.isnan(), torch.inf, norms).cpu().numpy()
 
 
-def _flowing(unrolled: Unrolled, anchors: list[int], reverse: bool) -> np.ndarray:
+def _flowing(unrolled: Unrolled, anchors: Sequence[int], reverse: bool) -> np.ndarray:
     """Where a gradient can arrive at all, bool [anchor, time, batch]."""
     begun, weights = unrolled.begun.cpu().numpy(), unrolled.weights.cpu().numpy()
     steps = np.arange(len(begun))[:, None]

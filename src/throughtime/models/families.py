@@ -6,7 +6,7 @@ from abc import abstractmethod
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, model_validator
 from torch import nn
 
 from .._errors import ConfigurationError
@@ -50,7 +50,9 @@ class Family(Strict):
     def words(self) -> str:
         """What it is, for a table."""
         return ", ".join(
-            f"{key.replace('_', ' ')} {value}" for key, value in self.model_dump().items() if key != "name"
+            f"{key.replace('_', ' ')} {value}"
+            for key, value in self.model_dump().items()
+            if key != "name" and value not in (None, False)
         )
 
 
@@ -86,16 +88,34 @@ class NetworkFamily(Family):
 
 
 class RecurrentFamily(NetworkFamily):
-    """Recurrent layers; dropout between them too."""
+    """Recurrent layers; dropout between them too.
+
+    `recurrent_init` and `layer_norm` are options of rnn, gru and lstm, `forget_bias` is lstm's.
+    """
 
     name: Literal["rnn", "gru", "lstm", "mingru", "minlstm"] = "gru"
     num_layers: Layers = 1
+    recurrent_init: Literal["orthogonal"] | None = None
+    forget_bias: float | None = None
+    layer_norm: bool = False
+
+    @model_validator(mode="after")
+    def _has_them(self) -> RecurrentFamily:
+        if self.forget_bias is not None and self.name != "lstm":
+            raise ValueError(f"forget_bias = {self.forget_bias}: it has no forget gate, lstm has one")
+        if (self.recurrent_init or self.layer_norm) and self.name.startswith("min"):
+            raise ValueError("recurrent_init and layer_norm are for a product with h: it has none, rnn, gru and lstm have")
+        return self
 
     def layers(self, input_size: int) -> nn.Module:
         """The stack."""
         kind = {"rnn": RNN, "gru": GRU, "lstm": LSTM, "mingru": MinGRU, "minlstm": MinLSTM}[self.name]
-        between = self.dropout if self.num_layers > 1 else 0.0
-        return kind(input_size, self.hidden_size, num_layers=self.num_layers, dropout=between)
+        options: dict[str, Any] = {"dropout": self.dropout if self.num_layers > 1 else 0.0}
+        if not self.name.startswith("min"):
+            options |= {"recurrent_init": self.recurrent_init, "layer_norm": self.layer_norm}
+        if self.name == "lstm":
+            options |= {"forget_bias": self.forget_bias}
+        return kind(input_size, self.hidden_size, num_layers=self.num_layers, **options)
 
 
 class ConvolutionFamily(NetworkFamily):
