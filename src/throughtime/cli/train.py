@@ -78,17 +78,14 @@ def train(
       throughtime train --resume runs/book
     """
     if resume_ is not None:
-        training = _resumed(context, resume_, file, device, epochs=epochs, strategy=strategy,
-                            time_budget=options.seconds(time_budget))  # fmt: skip
+        training = _resumed(context, resume_, file, device, time_budget, epochs=epochs, strategy=strategy)
     elif file is None:
         raise ConfigurationError("name a FILE to train on, or a run to go on with: --resume RUN")
     else:
         refuse_strangers(file, steps, horizon=horizon, lookback=lookback, period=period, head=head)
         data = noted(read(file, time=time, time_format=time_format, target=target, past=past, future=future, id_=id_,
                           fill=fill, calendar=calendar, unit=unit, encoding=encoding))  # fmt: skip
-        training = prepare(
-            data,
-            options.new_folder(out_folder, file, model),
+        training = prepare(data, options.new_folder(out_folder, file, model),
             task=chosen(split=options.parts(split), horizon=horizon, lookback=lookback, period=period,
                         batch_size=batch_size, steps=steps),
             family=options.family(model, hidden_size=hidden_size, num_layers=layers, dropout=dropout,
@@ -96,8 +93,7 @@ def train(
             training=chosen(strategy=strategy, epochs=epochs, patience=patience, precision=precision, seed=seed,
                             time_budget=options.seconds(time_budget)),
             optimizer=chosen(name=optimizer, learning_rate=learning_rate, schedule=schedule, clip=clip),
-            model=chosen(head=head),
-        )  # fmt: skip
+            model=chosen(head=head))  # fmt: skip
     _run(training, device, json)
 
 
@@ -108,7 +104,9 @@ def refuse_strangers(file: Path, steps: int | None, **of_series: Any) -> None:
     options.refuse(file, kind, "text or sound", steps=steps)
 
 
-def _resumed(context: typer.Context, run: Path, file: Path | None, device: str, **changes: Any) -> Training | Fitting:
+def _resumed(
+    context: typer.Context, run: Path, file: Path | None, device: str, time_budget: str | None, **changes: Any
+) -> Training | Fitting:
     others = [name for name in context.params if name.rstrip("_") not in _MAY_CHANGE]
     fixed = options.given(context, *others)
     if file is not None or fixed:
@@ -118,7 +116,10 @@ def _resumed(context: typer.Context, run: Path, file: Path | None, device: str, 
             "--time-budget and --strategy"
         )
     with working(f"reading {run}"):
-        return resume(load(run, weights=False, device=options.device(device)), **chosen(**changes))
+        return resume(
+            load(run, weights=False, device=options.device(device)),
+            **chosen(**changes, time_budget=options.seconds(time_budget)),
+        )
 
 
 def _run(training: Training | Fitting, device: str, json: bool) -> None:

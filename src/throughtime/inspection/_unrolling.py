@@ -57,6 +57,15 @@ class Trajectory:
             return ("h",) if self.recurrent else ("x",)
         return ("h", "C") if names == ["0", "1"] else tuple(names)
 
+    def only(self, samples: list[int]) -> Trajectory:
+        """These sequences alone, apart from any graph."""
+
+        def chosen(part: Tensor) -> Tensor:
+            return part.detach()[samples]
+
+        kept = ([map_state(chosen, step) for step in steps] for steps in (self.inputs, self.before, self.after))
+        return Trajectory(self.place, *kept, recurrent=self.recurrent)
+
     def add(self, x: Tensor, before: State, after: State) -> State:
         """Keep a step; its state, cut."""
         after = map_state(_cut, after)
@@ -288,9 +297,9 @@ def _check(values: Tensor, trajectories: Sequence[Trajectory], name: str) -> Non
     for trajectory in trajectories:
         for time in range(len(values)):
             for part_name, part in zip(trajectory.part_names(), trajectory.parts(time), strict=True):
-                _check_finite(part, f"{part_name} of {trajectory.name}", time)
+                check_finite(part, f"{part_name} of {trajectory.name}", time)
     for time, row in enumerate(values):
-        _check_finite(row, "the loss", time)
+        check_finite(row, "the loss", time)
     if not values.requires_grad:
         raise ConfigurationError(
             f"the loss of {name} is detached from its states: it was computed from .detach(), .item(), numpy or inside "
@@ -304,7 +313,7 @@ def _check(values: Tensor, trajectories: Sequence[Trajectory], name: str) -> Non
         )
 
 
-def _check_finite(values: Tensor, what: str, time: int) -> None:
+def check_finite(values: Tensor, what: str, time: int) -> None:
     if torch.isfinite(values).all():
         return
     sequence = int((~torch.isfinite(values)).reshape(len(values), -1).any(1).nonzero()[0])

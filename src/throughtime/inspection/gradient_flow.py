@@ -193,11 +193,11 @@ def followed(
         norms = []
         for anchor, found in zip(chosen, unrolled.gradients(chosen, trajectory), strict=True):
             watch(trajectory, anchor, found)
-            norms.append(np.stack([_norm(parts) for parts in found]))
+            norms.append(np.stack([norms_of(parts) for parts in found]))
             done += 1
             progress(done / (len(chosen) * len(unrolled.trajectories)))
         masked = np.where(_flowing(unrolled, chosen, trajectory.place.reverse), np.stack(norms), np.nan)
-        accumulated = np.stack([_norm(parts) for parts in unrolled.accumulated(trajectory)])
+        accumulated = np.stack([norms_of(parts) for parts in unrolled.accumulated(trajectory)])
         accumulated[unrolled.weights.cpu().numpy() == 0] = np.nan
         layers.append(_layer(trajectory, masked, accumulated, chosen))
     lag = task_lag if task_lag is not None else usual_lag(layers[-1].profile)
@@ -235,7 +235,7 @@ def _layer(trajectory: Trajectory, norms: np.ndarray, accumulated: np.ndarray, a
     return LayerFlow(trajectory.name, trajectory.part_names(), reverse, norms, accumulated, profile)
 
 
-def _norm(parts: Sequence[Tensor]) -> np.ndarray:
+def norms_of(parts: Sequence[Tensor]) -> np.ndarray:
     """‖(h, C)‖ [batch], of numbers however small; infinite where it is not finite."""
     joined = torch.cat([part.detach().double().flatten(1) for part in parts], 1)
     largest = joined.abs().amax(1, keepdim=True)
