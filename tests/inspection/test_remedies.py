@@ -51,7 +51,7 @@ def exploding() -> nn.Module:
 
 FOLLOWED = {
     "--recurrent-init orthogonal": lambda: RNN(2, 24, recurrent_init="orthogonal"),
-    "--model lstm --forget-bias 4.1": lambda: LSTM(2, 24, forget_bias=4.1),
+    "--model lstm --chrono-init 60": lambda: LSTM(2, 24, chrono_init=60),
 }
 
 
@@ -60,16 +60,18 @@ def test_followed_they_change_the_verdict(make: Callable[[], nn.Module]) -> None
     word, found = proposed(fresh(make))
     assert word == "vanishing"
     helpful = [remedy for remedy in found if remedy.verdict is not None and remedy.verdict.word == "healthy"]
-    assert [remedy.option for remedy in helpful][:1] == ["--model lstm --forget-bias 4.1"]
+    assert [remedy.option for remedy in helpful][:1] == ["--model lstm --chrono-init 60"]
     for remedy in helpful:
         assert proposed(fresh(FOLLOWED[remedy.option]))[0] == "healthy"
 
 
-def test_an_lstm_is_given_a_forget_bias_for_the_lag() -> None:
-    word, found = proposed(fresh(lambda: LSTM(2, 24)))
-    assert (word, found[0].option) == ("vanishing", "--forget-bias 4.1")
-    assert found[0].evidence.startswith("the forget gate's bias is")
-    assert proposed(fresh(lambda: LSTM(2, 24, forget_bias=4.1)))[0] == "healthy"
+@pytest.mark.parametrize(("layer", "gate"), [(LSTM, "forget"), (GRU, "update"), (nn.GRU, "update")])
+def test_gates_that_keep_for_the_lag_of_the_task(layer: type[nn.Module], gate: str) -> None:
+    word, found = proposed(fresh(lambda: layer(2, 24)))
+    assert (word, found[0].option) == ("vanishing", "--chrono-init 60")
+    assert found[0].evidence.startswith(f"the {gate} gate's bias is")
+    ours = LSTM if layer is LSTM else GRU
+    assert proposed(fresh(lambda: ours(2, 24, chrono_init=60)))[0] == "healthy"
 
 
 def test_what_helped_in_a_copy_comes_before_what_did_not() -> None:

@@ -59,6 +59,8 @@ def test_options_of_the_recurrence_reach_its_layers() -> None:
     ("settings", "words"),
     [
         ({"name": "gru", "forget_bias": 1.0}, r"forget_bias = 1.0: it has no forget gate"),
+        ({"name": "mingru", "chrono_init": 9}, r"chrono_init = 9: its gates are none that are begun so"),
+        ({"name": "lstm", "chrono_init": 9, "forget_bias": 1.0}, r"give one"),
         ({"name": "mingru", "layer_norm": True}, r"are for a product with h: it has none"),
         ({"name": "minlstm", "recurrent_init": "orthogonal"}, r"are for a product with h: it has none"),
     ],

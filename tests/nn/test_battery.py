@@ -209,6 +209,19 @@ def test_orthogonal_blocks_and_forget_bias():
         torch.testing.assert_close(block.T @ block, torch.eye(2))
 
 
+def test_memories_of_all_lengths_up_to_the_longest_lag():
+    torch.manual_seed(3)
+    layer, cell = LSTM(3, 400, chrono_init=100), GRUCell(3, 400, chrono_init=100)
+    total = layer.bias_ih_l0 + layer.bias_hh_l0
+    spans = total[400:800].exp()
+    assert spans.min() >= 1
+    assert spans.max() <= 99
+    assert spans.mean().item() == pytest.approx(50, abs=5)
+    assert torch.equal(total[:400], -total[400:800])
+    kept = (cell.bias_ih + cell.bias_hh)[400:800].exp()
+    assert kept.mean().item() == pytest.approx(50, abs=5)
+
+
 def test_first_values_are_torchs():
     torch.manual_seed(2)
     theirs = nn.GRUCell(3, 5)

@@ -172,6 +172,8 @@ def test_masks_lie_in_the_tree_of_the_state():
         ({"variational_dropout": (0.1, 0.2, 0.3)}, r"a pair \(input, recurrent\)"),
         ({"weight_drop": True}, "weight_drop=True"),
         ({"recurrent_init": "identity"}, "recurrent_init='identity': expected 'orthogonal'"),
+        ({"chrono_init": 2}, "chrono_init=2: expected the longest lag of the task in steps, at least 3"),
+        ({"chrono_init": 10, "bias": False}, "chrono_init=10 but bias=False"),
         ({"zone_out": 0.1}, "unknown option 'zone_out'"),
         ({"backend": "cuda"}, "backend='cuda' is unknown"),
         ({"hidden_size": 0}, "hidden_size=0"),
@@ -188,6 +190,10 @@ def test_options_out_of_range_are_refused(options, words):
 def test_options_of_one_layer_are_refused_in_contradiction():
     with pytest.raises(ConfigurationError, match=r"forget_bias=1\.0 but bias=False"):
         LSTM(3, 5, bias=False, forget_bias=1.0)
+    with pytest.raises(ConfigurationError, match=r"chrono_init=9 but forget_bias=1\.0"):
+        LSTM(3, 5, chrono_init=9, forget_bias=1.0)
+    with pytest.raises(ConfigurationError, match="chrono_init=9 but rnn_tanh has no gate that keeps"):
+        RNN(3, 5, chrono_init=9)
     with pytest.raises(ConfigurationError, match="nonlinearity='sigmoid'"):
         RNN(3, 5, nonlinearity="sigmoid")
     with pytest.raises(ConfigurationError, match="proj_size=5"):

@@ -110,6 +110,10 @@ RecurrentInit = Annotated[
     Literal["orthogonal"] | None,
     typer.Option(help="First recurrent weights of rnn, gru and lstm: gradients neither shrink nor grow by them."),
 ]
+ChronoInit = Annotated[
+    int | None,
+    typer.Option(min=3, help="The longest lag, in steps: units of gru and lstm begin with memories up to it."),
+]
 ForgetBias = Annotated[float | None, typer.Option(help="First bias of an lstm's forget gate; 1 remembers longer.")]
 LayerNorm = Annotated[
     bool | None, typer.Option("--layer-norm", help="Normalise the products of rnn, gru and lstm (slower).")
@@ -141,6 +145,11 @@ SplitParts = Annotated[
 ]
 Period = Annotated[int | None, typer.Option(min=1, help="Rows of a season; found by itself if not given.")]
 Lookback = Annotated[int | None, typer.Option(min=1, help="Rows read before a forecast.")]
+
+
+def of(context: typer.Context, *names: str) -> dict[str, Any]:
+    """The values of these options of a command."""
+    return {name: context.params[name] for name in names}
 
 
 def family(name: str | None, **settings: Any) -> dict[str, Any]:

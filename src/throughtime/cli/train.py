@@ -20,6 +20,7 @@ from ._training import TrainingProgress, closing
 INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C ended."""
 
+_OF_LAYERS = ("hidden_size", "dropout", "recurrent_init", "chrono_init", "forget_bias", "layer_norm")
 _MAY_CHANGE = ("resume", "epochs", "time_budget", "strategy", "device", "json")
 
 
@@ -33,6 +34,7 @@ def train(
     layers: options.Layers = None,
     dropout: options.Dropout = None,
     recurrent_init: options.RecurrentInit = None,
+    chrono_init: options.ChronoInit = None,
     forget_bias: options.ForgetBias = None,
     layer_norm: options.LayerNorm = None,
     head: options.HeadName = None,
@@ -88,8 +90,7 @@ def train(
         training = prepare(data, options.new_folder(out_folder, file, model),
             task=chosen(split=options.parts(split), horizon=horizon, lookback=lookback, period=period,
                         batch_size=batch_size, steps=steps),
-            family=options.family(model, hidden_size=hidden_size, num_layers=layers, dropout=dropout,
-                                  recurrent_init=recurrent_init, forget_bias=forget_bias, layer_norm=layer_norm),
+            family=options.family(model, num_layers=layers, **options.of(context, *_OF_LAYERS)),
             training=chosen(strategy=strategy, epochs=epochs, patience=patience, precision=precision, seed=seed,
                             time_budget=options.seconds(time_budget)),
             optimizer=chosen(name=optimizer, learning_rate=learning_rate, schedule=schedule, clip=clip),

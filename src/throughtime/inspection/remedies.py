@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 from .._types import Batch, Loss
 from ..nn import LSTM, RNN
+from ..nn._initialise import initialise_memories
+from ..nn.options import KEEPING
 from ..nn.visiting import Place, visited
+from ..ops import GATES
 from ._unrolling import Trajectory, unroll
 from ._verdict import Verdict
 from .gradient_flow import GradientFlow, gradient_flow
@@ -64,6 +67,11 @@ class _Case:
     def kinds(self) -> set[str]:
         return {place.kind for place in self.places}
 
+    @property
+    def span(self) -> int:
+        """How long a memory the task asks for."""
+        return max(3, self.flow.verdict.lag)
+
     def tried(self, change: Callable[[nn.Module], nn.Module]) -> GradientFlow | None:
         """The flow of a copy with that change; `None` where the model does not take it."""
         steps, lag = len(self.batch.inputs), self.flow.verdict.lag
@@ -104,19 +112,18 @@ def remedies(
         >>> flow = gradient_flow(layer, batch, mean_squared_error)
         >>> found = remedies(layer, batch, mean_squared_error, flow)
         >>> flow.verdict.word, found[0].option, found[0].verdict.word
-        ('vanishing', '--model lstm --forget-bias 3.8', 'healthy')
+        ('vanishing', '--model lstm --chrono-init 45', 'healthy')
 
     References:
-        Saxe, McClelland & Ganguli, ICLR 2014, https://arxiv.org/abs/1312.6120 (orthogonal); Jozefowicz, Zaremba &
-        Sutskever, ICML 2015 (forget bias), and Tallec & Ollivier, ICLR 2018, https://arxiv.org/abs/1804.11188 (how
-        large); Hochreiter & Schmidhuber, Neural Computation 9 (1997) (gating); Pascanu, Mikolov & Bengio, ICML 2013,
-        https://arxiv.org/abs/1211.5063 (clipping); Ba, Kiros & Hinton (2016), https://arxiv.org/abs/1607.06450 (layer
-        normalisation).
+        Saxe, McClelland & Ganguli, ICLR 2014, https://arxiv.org/abs/1312.6120 (orthogonal); Tallec & Ollivier, ICLR
+        2018, https://arxiv.org/abs/1804.11188 (chrono: the forget bias of a task's lag); Hochreiter & Schmidhuber,
+        Neural Computation 9 (1997) (gating); Pascanu, Mikolov & Bengio, ICML 2013, https://arxiv.org/abs/1211.5063
+        (clipping); Ba, Kiros & Hinton (2016), https://arxiv.org/abs/1607.06450 (layer normalisation).
     """
     case = _Case(model, batch, loss, flow, unroll(model, batch, loss).trajectories)
     found = [_longer(flow, truncation)]
     if flow.verdict.word in ("vanishing", "exploding"):
-        found += [_orthogonal(case), _forget_bias(case), _gating(case), _layer_norm(case)]
+        found += [_orthogonal(case), _memory(case), _gating(case), _layer_norm(case)]
     if flow.verdict.word == "exploding":
         found += [_clipping(norms)]
     return tuple(sorted(filter(None, found), key=lambda remedy: _rank(remedy, flow)))
@@ -169,51 +176,43 @@ def _recurrent_weight(place: Place) -> Tensor | None:
     return weight if weight is not None and len(weight) % weight.shape[1] == 0 else None
 
 
-def _forget_bias(case: _Case) -> Remedy | None:
-    biased = [place for place in case.places if place.kind == "lstm" and "bias_ih" in place.parameters]
-    if not biased or case.flow.verdict.word != "vanishing":
+def _memory(case: _Case) -> Remedy | None:
+    """Gates that begin by keeping, as long as the task looks back."""
+    keeping = [place for place in case.places if place.kind in KEEPING and "bias_ih" in place.parameters]
+    if not keeping or case.flow.verdict.word != "vanishing":
         return None
-    bias = _lasting(case)
 
     def change(model: nn.Module) -> nn.Module:
-        with visited(model, lambda place, x, before, after: after) as places, torch.no_grad():
+        with visited(model, lambda place, x, before, after: after) as places:
             for place in places:
-                if place.kind == "lstm" and "bias_ih" in place.parameters:
-                    rows = _forget_rows(place)
-                    missing = bias - (place.parameters["bias_ih"][rows] + place.parameters["bias_hh"][rows]).mean()
-                    place.parameters["bias_ih"][rows] += missing.clamp(min=0)
+                if place.kind in KEEPING and "bias_ih" in place.parameters:
+                    initialise_memories(place.kind, place.parameters, case.span)
         return model
 
     after = case.tried(change)
     if after is None:
         return None
-    rows = _forget_rows(biased[0])
-    now = float((biased[0].parameters["bias_ih"][rows] + biased[0].parameters["bias_hh"][rows]).detach().mean())
-    evidence = f"the forget gate's bias is {now:.2g} on average; in a copy with {bias:g}, {_told(case.flow, after)}"
-    return Remedy(f"a forget bias of {bias:g}", evidence, f"--forget-bias {bias:g}", after.verdict)
-
-
-def _lasting(case: _Case) -> float:
-    """The forget gate's bias with which a memory lasts as long as the task looks back: σ(ln τ) = 1 − 1 / (τ + 1)."""
-    return round(max(1.0, float(np.log(max(case.flow.verdict.lag, 1)))), 1)
-
-
-def _forget_rows(place: Place) -> slice:
-    size = len(place.parameters["bias_ih"]) // 4
-    return slice(size, 2 * size)
+    first = keeping[0]
+    both = (first.parameters["bias_ih"] + first.parameters["bias_hh"]).detach()
+    now = float(both.chunk(GATES[first.kind])[KEEPING[first.kind][0]].mean())
+    gate = "forget" if first.kind == "lstm" else "update"
+    evidence = (
+        f"the {gate} gate's bias is {now:.2g} on average; in a copy that begins with memories of up to {case.span} "
+        f"steps, {_told(case.flow, after)}"
+    )
+    return Remedy("chrono initialisation", evidence, f"--chrono-init {case.span}", after.verdict)
 
 
 def _gating(case: _Case) -> Remedy | None:
     if not case.kinds <= {"rnn_tanh", "rnn_relu"} or not case.kinds:
         return None
 
-    bias = _lasting(case)
-
     def lstm(layer: Any) -> nn.Module:
-        return LSTM(layer.input_size, layer.hidden_size, layer.num_layers, forget_bias=bias, **_shape(layer))
+        return LSTM(layer.input_size, layer.hidden_size, layer.num_layers, chrono_init=case.span, **_shape(layer))
 
     after = case.tried(lambda model: _replaced(model, lstm))
-    title, option = f"gating: an LSTM with a forget bias of {bias:g}", f"--model lstm --forget-bias {bias:g}"
+    title = f"gating: an LSTM that begins with memories of up to {case.span} steps"
+    option = f"--model lstm --chrono-init {case.span}"
     if after is None:
         kept = case.flow.slope
         each = "" if kept is None else f"each step keeps {np.exp(kept.value):.2g} of the gradient; "

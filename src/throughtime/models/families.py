@@ -90,12 +90,14 @@ class NetworkFamily(Family):
 class RecurrentFamily(NetworkFamily):
     """Recurrent layers; dropout between them too.
 
-    `recurrent_init` and `layer_norm` are options of rnn, gru and lstm, `forget_bias` is lstm's.
+    `recurrent_init` and `layer_norm` are options of rnn, gru and lstm, `chrono_init` of gru and lstm, `forget_bias` is
+    lstm's.
     """
 
     name: Literal["rnn", "gru", "lstm", "mingru", "minlstm"] = "gru"
     num_layers: Layers = 1
     recurrent_init: Literal["orthogonal"] | None = None
+    chrono_init: Annotated[int, Field(ge=3)] | None = None
     forget_bias: float | None = None
     layer_norm: bool = False
 
@@ -103,8 +105,16 @@ class RecurrentFamily(NetworkFamily):
     def _has_them(self) -> RecurrentFamily:
         if self.forget_bias is not None and self.name != "lstm":
             raise ValueError(f"forget_bias = {self.forget_bias}: it has no forget gate, lstm has one")
+        if self.chrono_init is not None and self.name not in ("gru", "lstm"):
+            raise ValueError(
+                f"chrono_init = {self.chrono_init}: its gates are none that are begun so, those of gru and lstm are"
+            )
+        if self.chrono_init is not None and self.forget_bias is not None:
+            raise ValueError("chrono_init and forget_bias both say how the forget gate begins: give one")
         if (self.recurrent_init or self.layer_norm) and self.name.startswith("min"):
-            raise ValueError("recurrent_init and layer_norm are for a product with h: it has none, rnn, gru and lstm have")
+            raise ValueError(
+                "recurrent_init and layer_norm are for a product with h: it has none, rnn, gru and lstm have"
+            )
         return self
 
     def layers(self, input_size: int) -> nn.Module:
@@ -113,6 +123,8 @@ class RecurrentFamily(NetworkFamily):
         options: dict[str, Any] = {"dropout": self.dropout if self.num_layers > 1 else 0.0}
         if not self.name.startswith("min"):
             options |= {"recurrent_init": self.recurrent_init, "layer_norm": self.layer_norm}
+        if self.name in ("gru", "lstm"):
+            options |= {"chrono_init": self.chrono_init}
         if self.name == "lstm":
             options |= {"forget_bias": self.forget_bias}
         return kind(input_size, self.hidden_size, num_layers=self.num_layers, **options)

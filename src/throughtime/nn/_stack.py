@@ -59,7 +59,7 @@ class Stack(nn.RNNBase):
             given = f"input_size={input_size}, hidden_size={hidden_size}, num_layers={num_layers}, dropout={dropout}"
             raise ConfigurationError(f"{error}; got {given}, proj_size={proj_size}") from None
         self.backend = check_backend(backend)
-        self.noise, self.recurrent_init = read_options(options, recurrence.parts)
+        self.noise, self.start = read_options(options, recurrence, bias)
         self.recurrence = recurrence
         for suffix in self.suffixes():
             for name, extra in recurrence.extras.items():
@@ -76,7 +76,7 @@ class Stack(nn.RNNBase):
         for suffix in self.suffixes():
             group = self.group(suffix)
             initialise_extras(self.recurrence, group, self.hidden_size)
-            initialise_as_asked(self.recurrence, group, self.recurrent_init)
+            initialise_as_asked(self.recurrence, group, self.start)
 
     @property
     def streams(self) -> bool:

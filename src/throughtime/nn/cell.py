@@ -77,7 +77,7 @@ class GatedCell(Cell):
             raise ConfigurationError(f"proj_size={proj_size}: expected 0, or less than hidden_size={hidden_size}")
         self.input_size, self.hidden_size, self.proj_size, self.bias = input_size, hidden_size, proj_size, bias
         self.recurrence = recurrence
-        self.noise, self.recurrent_init = read_options(options, recurrence.parts)
+        self.noise, self.start = read_options(options, recurrence, bias)
         rows = recurrence.gates * hidden_size
         shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, input_size), "weight_hh": (rows, self.output_size)}
         if bias:
@@ -106,7 +106,7 @@ class GatedCell(Cell):
             if name not in self.recurrence.extras:
                 nn.init.uniform_(parameter, -bound, bound)
         initialise_extras(self.recurrence, parameters, self.hidden_size)
-        initialise_as_asked(self.recurrence, parameters, self.recurrent_init)
+        initialise_as_asked(self.recurrence, parameters, self.start)
 
     def initial_state(self, batch_size: int, *, device: Any = None, dtype: Any = None) -> State:
         """Zeros [batch, hidden_size]; of an LSTM h and C."""

@@ -17,6 +17,9 @@ class Options(TypedDict, total=False):
     Args:
         recurrent_init: `"orthogonal"` makes each gate's block of `weight_hh` orthogonal (Saxe et al. 2014);
             `None` is torch's initialisation.
+        chrono_init: the longest lag T of the task, for GRU and LSTM: units begin with memories of 1 to T − 1 steps, the
+            biases of the forget or update gate drawn as ln u, u uniform between, an LSTM's input biases as their
+            negatives (Tallec & Ollivier 2018, https://arxiv.org/abs/1804.11188).
         variational_dropout: the probabilities with which a feature of the input and of h_{t−1} is dropped for a whole
             sequence, a pair or one for both (Gal & Ghahramani 2016, https://arxiv.org/abs/1512.05287).
         zoneout: the probabilities with which an element of h, and of an LSTM's memory C, keeps its previous value;
@@ -30,6 +33,7 @@ class Options(TypedDict, total=False):
     """
 
     recurrent_init: str | None
+    chrono_init: int | None
     variational_dropout: float | tuple[float, float]
     zoneout: float | tuple[float, float]
     layer_norm: bool
@@ -62,6 +66,18 @@ class Recurrence:
         return GATES[self.kind]
 
 
+KEEPING = {"lstm": (1, 0), "gru": (1, None)}
+"""Where the rows of the gate stand that keeps the old state, and of the one that lets in the new, if it is another."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """How parameters begin where it is not torch's way: `recurrent_init` and `chrono_init` of the options."""
+
+    recurrent: str | None = None
+    chrono: int | None = None
+
+
 @dataclass(frozen=True)
 class Noise:
     """The noise of training: probabilities, all 0 by default."""
@@ -87,22 +103,35 @@ class Noise:
         return (*masks, "zoneout") if any(self.zoneout) else masks
 
 
-def read_options(options: Options, parts: int) -> tuple[Noise, str | None]:
-    """The noise of a recurrence with `parts` tensors of state, and its recurrent initialisation.
+def read_options(options: Options, recurrence: Recurrence, bias: bool) -> tuple[Noise, Start]:
+    """The noise of a recurrence, and how its parameters begin.
 
     Raises:
-        ConfigurationError: for unknown names, and values out of range.
+        ConfigurationError: for unknown names, values out of range, and what the recurrence has not.
     """
     unknown = sorted(set(options) - set(Options.__annotations__))
     if unknown:
         raise ConfigurationError(f"unknown option {unknown[0]!r}: expected one of {', '.join(Options.__annotations__)}")
-    init = options.get("recurrent_init")
+    init, chrono = options.get("recurrent_init"), options.get("chrono_init")
     if init not in (None, "orthogonal"):
         raise ConfigurationError(f"recurrent_init={init!r}: expected 'orthogonal', or None for torch's")
+    if chrono is not None:
+        _check_chrono(chrono, recurrence, bias)
+    parts = recurrence.parts
     dropout = _probabilities("variational_dropout", options.get("variational_dropout", 0.0), 2, "(input, recurrent)")
     zoneout = _probabilities("zoneout", options.get("zoneout", 0.0), parts, "(h, C)")
     (weight_drop,) = _probabilities("weight_drop", options.get("weight_drop", 0.0), 1, "")
-    return Noise(dropout[0], dropout[1], zoneout, weight_drop), init
+    return Noise(dropout[0], dropout[1], zoneout, weight_drop), Start(init, chrono)
+
+
+def _check_chrono(lag: Any, recurrence: Recurrence, bias: bool) -> None:
+    if not isinstance(lag, int) or isinstance(lag, bool) or lag < 3:
+        raise ConfigurationError(f"chrono_init={lag!r}: expected the longest lag of the task in steps, at least 3")
+    if recurrence.kind not in KEEPING:
+        raise ConfigurationError(f"chrono_init={lag} but {recurrence.kind} has no gate that keeps: GRU and LSTM have")
+    if not bias or recurrence.forget_bias is not None:
+        given = "bias=False" if not bias else f"forget_bias={recurrence.forget_bias}"
+        raise ConfigurationError(f"chrono_init={lag} but {given}: both say how the gates' biases begin")
 
 
 def _probabilities(name: str, given: Any, count: int, pair: str) -> tuple[float, ...]:
