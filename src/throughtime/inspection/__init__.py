@@ -1,5 +1,8 @@
 """What flows back through time: model and batch in, records out; nothing is trained."""
 
+from .explanation import Explanation as Explanation
+from .explanation import Line as Line
+from .explanation import explain as explain
 from .gradient_flow import GradientFlow as GradientFlow
 from .gradient_flow import LayerFlow as LayerFlow
 from .gradient_flow import gradient_flow as gradient_flow
