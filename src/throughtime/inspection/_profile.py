@@ -38,7 +38,7 @@ class LagProfile:
     """φ(k): the mean over anchors and sequences of ln ‖∂ℓ_s/∂z_{s−k}‖.
 
     Args:
-        mean: φ by lag, from 0 on; NaN where nothing is measured, −∞ where all are zero.
+        mean: φ by lag, from 0 on; NaN where nothing is measured, −∞ where half of them and more are zero.
         low, high: the 10 and 90 % quantiles of the logarithms.
         count: how many anchors and sequences reach each lag.
         zero: of these, how many norms are zero: below what the numbers can express, or cut by the model itself.
@@ -107,8 +107,8 @@ def lag_profile(lagged: np.ndarray, *, seed: int = 0) -> LagProfile:
     usable = np.isfinite(logs)
     few = usable.sum((0, 1))
     mean, low, high = (np.full(len(count), np.nan) for _ in range(3))
-    mean[(count > 0) & (zero == count)] = -np.inf
-    for lag in np.flatnonzero(few):
+    mean[(count > 0) & (2 * zero >= count)] = -np.inf
+    for lag in np.flatnonzero((few > 0) & (2 * zero < count)):
         values = logs[..., lag][usable[..., lag]]
         mean[lag] = values.mean()
         low[lag], high[lag] = np.quantile(values, (0.1, 0.9))

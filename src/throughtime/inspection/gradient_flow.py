@@ -29,7 +29,8 @@ class LayerFlow:
         parts: what its state is made of, as ("h", "C").
         reverse: whether it runs backward, and its gradient forward.
         norms: itemised: ‖∂ℓ_s/∂z_t‖₂ [anchor, time, batch] of each sequence by itself; NaN where nothing can flow:
-            after the loss, before the beginning of the sequence or a reset, in padding.
+            after the loss, before the beginning of the sequence or a reset, in padding; 0 where it is below what the
+            model's numbers express with any precision (of float32 3·10⁻³⁵, of float64 10⁻³⁰⁰).
         accumulated: ‖∂L/∂z_t‖₂ [time, batch], L being the sum of all losses.
         profile: φ, the mean logarithm by lag, and what follows from it.
     """
@@ -236,11 +237,13 @@ def _layer(trajectory: Trajectory, norms: np.ndarray, accumulated: np.ndarray, a
 
 
 def norms_of(parts: Sequence[Tensor]) -> np.ndarray:
-    """‖(h, C)‖ [batch], of numbers however small; infinite where it is not finite."""
+    """‖(h, C)‖ [batch]; zero below what the numbers express with any precision, infinite where it is not finite."""
     joined = torch.cat([part.detach().double().flatten(1) for part in parts], 1)
     largest = joined.abs().amax(1, keepdim=True)
     scale = torch.where((largest > 0) & torch.isfinite(largest), largest, torch.ones_like(largest))
     norms = (joined / scale).norm(dim=1) * scale[:, 0]
+    numbers = torch.finfo(parts[0].dtype)
+    norms = torch.where(norms < numbers.tiny / numbers.eps**0.5, 0.0, norms)
     return torch.where(norms.isnan(), torch.inf, norms).cpu().numpy()
 
 
