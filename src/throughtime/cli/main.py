@@ -16,11 +16,13 @@ from .demo import demo
 from .describe import describe
 from .doctor import doctor
 from .evaluate import evaluate
+from .explore import explore
 from .features import features
 from .forecast import forecast
 from .generate import generate
 from .gradients import gradients
 from .info import info
+from .inspect import inspect
 from .score import score
 from .train import train
 
@@ -32,7 +34,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Recurrent networks from a file to forecasts, text and scores, trained by backpropagation through time.",
 )
-for command in (describe, train, forecast, generate, score, features, evaluate, compare, gradients, info, doctor, demo):
+_COMMANDS = (
+    describe,
+    train,
+    forecast,
+    generate,
+    score,
+    features,
+    evaluate,
+    compare,
+    gradients,
+    inspect,
+    explore,
+    info,
+    doctor,
+    demo,
+)
+for command in _COMMANDS:
     app.command()(command)
 
 

@@ -76,6 +76,11 @@ class Opened:
     cuts: tuple[tuple[tuple[str, ...], Tensor, Tensor], ...]
     direct: str
 
+    @property
+    def names(self) -> list[str]:
+        """Of the paths."""
+        return [self.direct, *(f"{name} gate" for names, _, _ in self.cuts for name in names)]
+
     def paths(self, cotangents: Sequence[Tensor]) -> dict[str, Path]:
         """How a gradient of `after` goes back to `before`, path by path; the paths add up to the whole.
 

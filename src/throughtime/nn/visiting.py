@@ -28,7 +28,8 @@ class Place:
     """Where a recurrence stands in a module.
 
     Args:
-        name: of the layer or cell in the module, with its layer and direction where it has several.
+        name: of the layer or cell in the module, with its layer and direction where it has several; of one deep inside
+            that is the only one of its class, the class.
         kind: one of `ops.KINDS`, or the name of the cell's class.
         parameters: of this layer and direction, by the names they have in a cell.
         options: what it asks for beyond torch's equations, in words.
@@ -79,13 +80,22 @@ def visited(module: nn.Module, visit: Visit) -> Iterator[tuple[Place, ...]]:
     """
     places: list[Place] = []
     with ExitStack() as undo:
-        inside: set[nn.Module] = set()
-        for name, part in module.named_modules():
-            if part in inside or (enter := _ENTRANCES.get(_sort(part))) is None:
-                continue
-            inside |= set(part.modules())
-            places += enter(name or type(part).__name__, part, visit, undo)
+        for name, part in _named(module).items():
+            places += _ENTRANCES[_sort(part)](name, part, visit, undo)
         yield tuple(places)
+
+
+def _named(module: nn.Module) -> dict[str, nn.Module]:
+    """The recurrences by name: the module's own attribute; deep inside, the class where there is one of it alone."""
+    inside: set[nn.Module] = set()
+    found: list[tuple[str, nn.Module]] = []
+    for name, part in module.named_modules():
+        if part not in inside and _sort(part):
+            inside |= set(part.modules())
+            found.append((name, part))
+    kinds = [type(part).__name__ for _, part in found]
+    short = {name: not name or ("." in name and kinds.count(type(part).__name__) == 1) for name, part in found}
+    return {type(part).__name__ if short[name] else name: part for name, part in found}
 
 
 def _sort(part: nn.Module) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import cast
 
 from .._errors import ConfigurationError
 
@@ -39,7 +40,7 @@ def serving(page: str, port: int = 0) -> Iterator[str]:
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://{HOST}:{server.server_address[1]}/"
+        yield f"http://{HOST}:{server.server_port}/"
     finally:
         server.shutdown()
         server.server_close()
@@ -57,7 +58,7 @@ def _handler(page: bytes) -> type[BaseHTTPRequestHandler]:
             self._answer(page, body=False)
 
         def _answer(self, content: bytes, *, body: bool = True) -> None:
-            port = self.server.server_address[1]
+            port = cast(ThreadingHTTPServer, self.server).server_port
             if self.headers.get("Host") not in (f"{HOST}:{port}", f"localhost:{port}"):
                 self.send_error(403, "this page is for 127.0.0.1 alone")
                 return
