@@ -150,6 +150,14 @@ class TestWhereNothingFlows:
         assert np.isfinite(flow.layer.norms[0, :5, 1]).all()
         assert np.isnan(flow.layer.accumulated[5:, 1]).all()
 
+    def test_in_the_padding_of_a_layer_that_runs_backward(self) -> None:
+        batch = numbers(8, 2, 2, 8, lengths=torch.tensor([8, 5]))
+        flow = gradient_flow(GRU(2, 4, bidirectional=True).double(), batch, mean_squared_error, anchors=[2])
+        backward = flow.layers[1].norms[0]
+        assert np.isfinite(backward[2:, 0]).all()
+        assert np.isfinite(backward[2:5, 1]).all()
+        assert np.isnan(backward[5:, 1]).all()
+
     def test_before_the_loss_of_a_layer_that_runs_backward(self) -> None:
         flow = gradient_flow(GRU(2, 4, bidirectional=True).double(), numbers(8, 2, 2, 8), mean_squared_error, 3, [2])
         forward, backward = flow.layers
@@ -174,6 +182,36 @@ class Leaky(Cell):
         return level, {"level": level}
 
 
+class Squeezed(Cell):
+    """Its output is made from its state, and is no part of it."""
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return torch.zeros(batch_size, 1, dtype=torch.float64)
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        state = 0.5 * state + x
+        return 3 * state, state
+
+
+class Own(nn.Module):
+    """A model of somebody's own, its state [layer, batch, feature], that is fed step by step."""
+
+    streams = True
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return torch.zeros(1, batch_size, 2, dtype=torch.float64)
+
+    def forward(self, x: Tensor, state: Tensor | None = None, *, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        state = self.initial_state(x.shape[1]) if state is None else state
+        outputs = []
+        for time, row in enumerate(x):
+            if resets is not None:
+                state = torch.where(resets[time][None, :, None], torch.zeros_like(state), state)
+            state = 0.5 * state + row
+            outputs.append(state[0])
+        return torch.stack(outputs), state
+
+
 class Loop(nn.Module):
     """A model that calls a cell of torch's in a loop of its own."""
 
@@ -194,6 +232,20 @@ class TestWhatIsSeen:
     def test_a_users_cell(self) -> None:
         flow = gradient_flow(Recurrent(Leaky(0.5)), numbers(20, 2, 1, 1), mean_squared_error, anchors=[19])
         assert flow.half_life == pytest.approx(1)
+
+    def test_a_loss_that_reads_what_is_made_from_the_state(self) -> None:
+        flow = gradient_flow(Recurrent(Squeezed()), numbers(20, 2, 1, 1), plain_sum, anchors=[19])
+        assert np.allclose(flow.layer.norms[0, :, 0], 3 * 0.5 ** (19 - np.arange(20)))
+
+    def test_a_users_model_that_is_fed_step_by_step(self) -> None:
+        resets = torch.zeros(12, 3, dtype=torch.bool)
+        resets[6, 1] = True
+        flow = gradient_flow(Own(), numbers(12, 3, 2, 2, resets=resets), plain_sum, anchors=[11])
+        assert flow.layer.norms.shape == (1, 12, 3)
+        expected = math.sqrt(2) * 0.5 ** (11 - np.arange(12))
+        assert np.allclose(flow.layer.norms[0, :, 0], expected)
+        assert np.isnan(flow.layer.norms[0, :6, 1]).all()
+        assert np.allclose(flow.layer.norms[0, 6:, 1], expected[6:])
 
     def test_a_users_loop(self) -> None:
         flow = gradient_flow(Loop().double(), numbers(8, 2, 2, 1), mean_squared_error)

@@ -1,6 +1,9 @@
 """What flows back through time: model and batch in, records out; nothing is trained."""
 
 from .dynamics import Dynamics as Dynamics
+from .dynamics import JacobianSpectra as JacobianSpectra
+from .dynamics import LayerDynamics as LayerDynamics
+from .dynamics import RecurrentBlock as RecurrentBlock
 from .dynamics import dynamics as dynamics
 from .explanation import Explanation as Explanation
 from .explanation import Line as Line
@@ -16,6 +19,7 @@ from .remedies import remedies as remedies
 from .report import Figure as Figure
 from .report import Report as Report
 from .report import report as report
+from .summary import LayerSummary as LayerSummary
 from .summary import Summary as Summary
 from .summary import summary as summary
 from .verification import CheckedBlock as CheckedBlock

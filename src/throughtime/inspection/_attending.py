@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -108,18 +108,18 @@ class _Watch(TorchFunctionMode):
 
     def running(self, name: str, layer: Transformer, inside: list[str]) -> Callable[..., Any]:
         """A Transformer takes its steps in blocks, and knows itself what they look at."""
-        run = layer._run
+        run: Callable[..., Any] = layer._run
 
         def watched(x: Tensor, state: Any, *marks: Any) -> Any:
+            """`marks` are lengths, resets, a source, and where there is one a list for the weights."""
             if state is not None and bool(state["position"].any()):
                 raise UnsupportedError(
                     f"{name} is fed in pieces, each with a state, and its maps are of whole sequences: call it once"
                 )
-            *marks, found = marks if len(marks) == 4 else (*marks, None)
             mine: list[Tensor] = []
-            result = run(x, state, *marks, mine)
+            result = run(x, state, *marks[:3], mine)
             self.looks += [Look(own, one.detach(), True) for own, one in zip(inside, mine, strict=True)]
-            if found is not None:
+            for found in marks[3:]:
                 found += mine
             return result
 
@@ -134,8 +134,8 @@ class _Watch(TorchFunctionMode):
         """torch.nn.MultiheadAttention's own function."""
         given = inspect.signature(_HEADS).bind(*args, **named).arguments
         output, weights = _HEADS(**given)
-        asked = {**given, "need_weights": True, "average_attn_weights": False}
-        again, per_head = _HEADS(**asked)
+        again, told = _HEADS(**{**given, "need_weights": True, "average_attn_weights": False})
+        per_head = cast(Tensor, told)
         blind = per_head.isnan().all(-1, keepdim=True)
         self._check(output, torch.where(again.isnan(), output, again))
         if not output.isnan().any():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from .._errors import ConfigurationError
 from .._plotting import figure, style
-from ._gate_picture import OPENING, seen_letters
+from ._gate_picture import EMPTY, OPENING, seen_letters
 
 if TYPE_CHECKING:
     from .attention_maps import LayerAttention
@@ -21,16 +21,17 @@ if TYPE_CHECKING:
 _MOST_COLUMNS = 6
 _SIDE = 2.0
 _MOST_LABELS = 26
+_Pair: TypeAlias = tuple[Sequence[Any], Sequence[Any]]
 
 
 def draw_attention(layers: Sequence[LayerAttention], sample: int, labels: Sequence[Any] | None) -> Figure:
     """Rows of heads, layer by layer."""
     columns = min(_MOST_COLUMNS, max(layer.heads for layer in layers))
     rows = [math.ceil(layer.heads / columns) for layer in layers]
-    side = _SIDE * (1.0 if columns > 2 else 1.6)
+    side = _SIDE * (1.0 if columns > 2 else 1.4)
     with style():
         drawn = figure(max(4.6, side * columns + 0.7), (side + 0.42) * sum(rows) + 0.35 * len(layers) + 0.25)
-        drawn.supxlabel("darker: more of what the query takes; each map up to its largest weight, by the square root",
+        drawn.supxlabel("shade: square root of the weight, up to the largest of the map",
                         fontsize=8, color="#777777")  # fmt: skip
         blocks = drawn.subfigures(len(layers), 1, squeeze=False, height_ratios=rows)
         for block, layer, count in zip(blocks[:, 0], layers, rows, strict=True):
@@ -47,19 +48,17 @@ def draw_attention(layers: Sequence[LayerAttention], sample: int, labels: Sequen
     return drawn
 
 
-def _pair(layer: LayerAttention, labels: Sequence[Any] | None, shown: int) -> tuple[Sequence[Any], Sequence[Any]] | None:
+def _pair(layer: LayerAttention, labels: Sequence[Any] | None, shown: int) -> _Pair | None:
     """The labels of queries and keys."""
     if labels is None:
         return None
     keys = shown if layer.itself else layer.maps.shape[-1]
     given = (labels, labels) if layer.itself else tuple(labels)
-    if len(given) == 2 and not layer.itself and isinstance(given[0], str) and len(given[0]) == len(given[1]) == 1:
-        given = ((), ())
     if len(given) != 2 or len(given[0]) < shown or len(given[1]) < keys:
         raise ConfigurationError(
-            f"labels of {layer.name}: expected {shown} a sequence"
-            if layer.itself
-            else f"labels of {layer.name}: expected a pair, {shown} of the queries and {keys} of the keys"
+            f"labels of {layer.name}: expected "
+            + (f"{shown}" if layer.itself else f"a pair, {shown} of the queries and {keys} of the keys")
+            + "; to show another alone, choose it by layer="
         )
     return given[0], given[1]
 
@@ -70,7 +69,7 @@ def _draw_head(
     sample: int,
     head: int,
     shown: int,
-    labels: tuple[Sequence[Any], Sequence[Any]] | None,
+    labels: _Pair | None,
     *,
     first: bool,
 ) -> None:
@@ -81,6 +80,7 @@ def _draw_head(
     shaded = np.where(np.triu(np.ones_like(weights), 1) > 0, np.nan, weights) if layer.causal else weights
     axes.imshow(shaded, cmap=OPENING, norm=PowerNorm(0.5, 0, most), aspect="equal" if layer.itself else "auto",
                 interpolation="nearest" if max(shaded.shape) <= 250 else "antialiased")  # fmt: skip
+    axes.set_facecolor(EMPTY)
     axes.grid(visible=False)
     for spine in axes.spines.values():
         spine.set_visible(False)

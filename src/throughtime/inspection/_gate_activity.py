@@ -100,7 +100,7 @@ def rows_of(values: torch.Tensor) -> np.ndarray:
 def _time_scale(gate: Gate, kind: str, counted: np.ndarray) -> np.ndarray:
     """One over the mean leak; of a forget gate the leak 1 − σ(a) is σ(−a), whose digits do not cancel."""
     total = torch.from_numpy(rows_of(gate.total)[counted]).double()
-    leak = torch.sigmoid(total if kind in _LEAKING else -total).mean(0)
+    leak = torch.sigmoid(-total).mean(0)
     return (1 / leak).numpy()
 
 
@@ -108,4 +108,6 @@ def plain(values: np.ndarray) -> Any:
     """Nested lists of numbers; what is not finite is `None`."""
     if values.dtype == bool:
         return values.tolist()
-    return np.where(np.isfinite(values), values.astype(object), None).tolist()
+    listed = values.astype(object)
+    listed[~np.isfinite(values)] = None
+    return listed.tolist()

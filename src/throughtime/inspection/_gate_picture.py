@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 MOST_UNITS = 40
 _WIDTH = 9.5
-_POINTS, _SMALLEST, _LARGEST = 575, 5.5, 9
+_POINTS, _SMALLEST, _LARGEST = 575, 5.5, 9.0
 """The width of a map, and the sizes in which symbols are written below it."""
 _MOST_LINES = 4
 _NAMED = 12
 """Up to so many units are told by their numbers."""
+_SAME = " = "
 _MOST_STEPS = 800
 """Beyond them neighbours share a point of the picture."""
-_EMPTY = "#ededed"
+EMPTY = "#ededed"
+"""Where there is nothing to be shown."""
 OPENING = LinearSegmentedColormap.from_list("opening", ["#fbfcfe", "#b9dcf2", PALETTE["blue"], "#1b1f4b"])
 """From nothing to all of it."""
 _SIGNED = LinearSegmentedColormap.from_list(
     "signed", ["#10336b", PALETTE["blue"], "#a9d2ec", "#fbfbfb", "#f7c9a3", PALETTE["vermillion"], "#7f2704"]
 )
-_SIGNED.set_bad(_EMPTY)
-OPENING.set_bad(_EMPTY)
 
 
 @dataclass(frozen=True)
@@ -70,25 +70,28 @@ def draw_gates(
     with style():
         drawn = figure(_WIDTH, sum(sum(part) + 0.55 + 0.16 * len(part) for part in heights))
         blocks = drawn.subfigures(len(layers), 1, squeeze=False, height_ratios=[sum(part) + 0.5 for part in heights])
-        for block, *what in zip(blocks[:, 0], layers, timelines, orders, heights, strict=True):
-            _draw_layer(block, *what, shown, sample)
+        for at, block in enumerate(blocks[:, 0]):
+            _draw_layer(block, layers[at], timelines[at], orders[at], heights[at], shown, sample)
     return drawn
 
 
 def _without_twins(timeline: dict[str, np.ndarray], parts: Sequence[str]) -> dict[str, np.ndarray]:
-    """Without a state that is a gate's value, as of a plain RNN."""
-    return {
-        name: values
-        for name, values in timeline.items()
-        if name not in parts
-        or not any(np.array_equal(values, other) for gate, other in timeline.items() if gate not in parts)
-    }
+    """A state that is a gate's value, as of a plain RNN, is shown once."""
+    found = {name: values for name, values in timeline.items() if name not in parts}
+    for part in parts:
+        same = (name for name, values in found.items() if values.any() and np.array_equal(values, timeline[part]))
+        twin = next(same, None)
+        if twin is None:
+            found[part] = timeline[part]
+        else:
+            found = {f"{name}{_SAME}{part}" if name == twin else name: values for name, values in found.items()}
+    return found
 
 
 def _given(labels: Sequence[Any], steps: int) -> np.ndarray:
     if len(labels) < steps:
         raise ConfigurationError(f"{len(labels)} labels for a sequence of {steps} steps: expected one a step")
-    plain = [one for one in labels[:steps]]
+    plain = list(labels[:steps])
     if all(isinstance(one, Real) for one in plain):
         return np.array(plain)
     return np.array([str(one) for one in plain], dtype=object)
@@ -139,10 +142,11 @@ def _draw_layer(
     for axes, (name, values) in zip(panels[1:], timeline.items(), strict=True):
         own = order if values.shape[1] > order.units.max() else None
         kept = values[:, order.units if own is not None else slice(0, MOST_UNITS)].T
-        colours, norm = _colours(functions.get(name), kept)
+        colours, norm = _colours(functions.get(name.split(_SAME)[0]), kept)
         image = axes.imshow(kept, aspect="auto", cmap=colours, norm=norm,
                             interpolation="nearest" if kept.shape[1] <= _MOST_STEPS else "antialiased",
                             extent=(-0.5, kept.shape[1] - 0.5, len(kept) - 0.5, -0.5))  # fmt: skip
+        axes.set_facecolor(EMPTY)
         axes.grid(visible=False)
         axes.tick_params(bottom=axes is panels[-1])
         axes.set_ylabel(name, rotation=0, ha="right", va="center", fontweight="bold")
@@ -167,7 +171,7 @@ def _mark_rows(axes: Axes, rows: int, order: _Order | None, name: str, layer: La
     keeping = layer.keeping
     if order is not None and order.scales is not None and keeping is not None and name == keeping.name:
         at = np.unique(np.linspace(0, rows - 1, min(rows, 4)).round().astype(int))
-        axes.set_yticks(at, [f"τ {_short(order.scales[row])}" for row in at])
+        axes.set_yticks(at, [f"τ {_short(float(order.scales[row]))}" for row in at])
     elif order is not None and rows <= _NAMED:
         axes.set_yticks(range(rows), [str(unit) for unit in order.units])
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,29 @@ _ROUNDING = 1e-3
 """A path that never carries more is left out."""
 _ALL_LOSSES = 64
 """Up to so many steps every loss is followed, so that any of them can be asked for."""
+
+
+_PATHS: dict[str, dict[str, str]] = defaultdict(
+    dict,
+    rnn_tanh={"new gate": "W_hhᵀ δa_t"},
+    rnn_relu={"new gate": "W_hhᵀ δa_t"},
+    gru={
+        "update path": "z_t ⊙ δh_t",
+        "reset gate": "W_hrᵀ δaʳ_t",
+        "update gate": "W_hzᵀ δaᶻ_t",
+        "new gate": "W_hnᵀ (r_t ⊙ δaⁿ_t)",
+    },
+    lstm={
+        "forget path": "f_t ⊙ δC_t",
+        "input gate": "W_hiᵀ δaⁱ_t",
+        "forget gate": "W_hfᵀ δaᶠ_t",
+        "cell gate": "W_hgᵀ δaᵍ_t",
+        "output gate": "W_hoᵀ δaᵒ_t",
+    },
+    MinGRUCell={"update path": "(1 − z_t) ⊙ δh_t"},
+    MinLSTMCell={"update path": "(1 − u_t) ⊙ δh_t"},
+)
+"""What each path of `Paths` sends to the state before."""
 
 
 class Watcher:
@@ -166,7 +190,7 @@ def _timelines(shown: Trajectory, units: list[int]) -> list[dict[str, Any]]:
         (name, "state", torch.stack([shown.parts(time)[at].detach() for time in range(len(shown.after))]))
         for at, name in enumerate(shown.part_names())
     ]
-    if shown.recurrent:
+    if shown.recurrent and not shown.place.kind.startswith("rnn"):  # there the state is all that is squashed
         size = len(shown.inputs[0])
         for gate in opened(shown).gates:
             found.append((gate.name, gate.function, gate.value.detach().unflatten(0, (-1, size))))
@@ -183,13 +207,20 @@ def _within(units: list[int], values: Tensor) -> list[int]:
 
 
 def _formulas(trajectory: Trajectory, paths: Sequence[str]) -> dict[str, Any]:
+    """The step and its backward, as `explain` derives them; of each path what it sends to the step before."""
     try:
         derived = derivation_of(trajectory.place)
     except UnsupportedError:
         return {"step": [], "jump": [], "paths": {}}
     jump = [equation.formula for equation in derived.backward if equation.formula.startswith("δ")]
-    step = [equation.formula for equation in derived.forward]
-    return {"step": step, "jump": [line for line in jump if not line.startswith(("δx", "δh_0", "δC_0"))], "paths": {}}
+    sent = dict(_PATHS[trajectory.place.kind])
+    if "reset_after=False" in trajectory.place.options:
+        sent["new gate"] = "r_t ⊙ W_hnᵀ δaⁿ_t"
+    return {
+        "step": [equation.formula for equation in derived.forward],
+        "jump": [line for line in jump if not line.startswith(("δx", "δh_0", "δC_0"))],
+        "paths": {path: sent[path] for path in paths if path in sent},
+    }
 
 
 def _symbols(indices: Tensor, symbols: Any) -> list[list[str]]:

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from .._errors import ConfigurationError, DataError, UnsupportedError
-from .._state import leaves, map_state
+from .._state import leaves, map_state, select
 from .._types import Batch, Loss, State
 from ..gradients import streams
 from ..gradients.strategy import step_losses
 from ..nn import CausalConv, Lags, Transformer
-from ..nn.contract import accepted, has_state, initial_state
+from ..nn.contract import accepted, batch_axes, has_state, initial_state
 from ..nn.visiting import Place, visited
 
 
@@ -67,8 +67,14 @@ class Trajectory:
         return Trajectory(self.place, *kept, recurrent=self.recurrent)
 
     def add(self, x: Tensor, before: State, after: State) -> State:
-        """Keep a step; its state, cut."""
-        after = map_state(_cut, after)
+        """Keep a step; its state, cut.
+
+        A state of one tensor is its own cut: where the cell's output is made from it, and is no part of it, that
+        gradient is owed to it too.
+        """
+        alone = sum(part.is_floating_point() for _, part in leaves(after)) == 1
+        passed = {id(x), *(id(part) for _, part in leaves(before))}
+        after = map_state(lambda part: part if alone and _made(part) and id(part) not in passed else _cut(part), after)
         self.inputs.append(x)
         self.before.append(before)
         self.after.append(after)
@@ -198,6 +204,10 @@ def _known(model: nn.Module) -> bool:
     return any(isinstance(part, (CausalConv, Lags, Transformer)) for part in model.modules())
 
 
+def _made(part: Tensor) -> bool:
+    return part.is_floating_point() and part.grad_fn is not None
+
+
 def _cut(part: Tensor) -> Tensor:
     if not part.is_floating_point():
         return part
@@ -232,16 +242,34 @@ class _Stepped(nn.Module):
         name = type(model).__name__
         place = Place(name, name, dict(model.named_parameters()), cell=model, step=self._again)
         self.trajectory = Trajectory(place)
+        try:
+            self.axes = batch_axes(model)
+        except ValueError:
+            raise UnsupportedError(
+                f"{name} has a part of its state that all sequences share: it cannot be cut"
+            ) from None
 
     def _again(self, x: Tensor, before: State) -> State:
-        return self.model(x[None], before)[1]
+        return self._batch_first(self.model(x[None], self._as_given(before))[1])
 
-    def forward(self, x: Tensor, state: State, **marks: Tensor) -> tuple[Any, State]:
-        output, made = self.model(x, state, **accepted(self.model, self.trajectory.name, **marks))
-        kept = self.trajectory.add(x[0], state, made)
+    def _batch_first(self, state: State) -> State:
+        return map_state(lambda part, axis: part.movedim(axis, 0), state, self.axes)
+
+    def _as_given(self, state: State) -> State:
+        return map_state(lambda part, axis: part.movedim(0, axis), state, self.axes)
+
+    def forward(self, x: Tensor, state: State, resets: Tensor | None = None, **marks: Tensor) -> tuple[Any, State]:
+        before = self._batch_first(state)
+        if resets is not None:
+            fresh = initial_state(self.model, x.shape[1])
+            before = select(resets[0], self._batch_first(fresh), before)
+        taken = accepted(self.model, self.trajectory.name, **marks)
+        output, made = self.model(x, self._as_given(before), **taken)
+        kept = self._as_given(self.trajectory.add(x[0], before, self._batch_first(made)))
         for (_, old), (_, new) in zip(leaves(made), leaves(kept), strict=True):
-            if isinstance(output, Tensor) and old.data_ptr() == output.data_ptr() and old.numel() == output.numel():
-                return new.view(output.shape), kept
+            same = isinstance(output, Tensor) and old.numel() == output.numel()
+            if same and torch.equal(old.reshape(output.shape), output):
+                return new.reshape(output.shape), kept
         return output, kept
 
 

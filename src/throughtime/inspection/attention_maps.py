@@ -91,7 +91,7 @@ class AttentionMaps:
         return {"layers": [layer.to_dict(maps=maps) for layer in self.layers]}
 
     def table(self) -> Table:
-        """A row a head: its entropy and as how many keys alike that is, how far it looks, and at itself and the first."""
+        """A row a head: its entropy, as how many keys alike that is, how far it looks, at itself, at the first."""
         table = Table(title="attention")
         table.add_column("layer", overflow="fold")
         for heading in ("head", "nats", "keys", "away", "itself", "first"):

@@ -25,6 +25,7 @@ from ._gate_picture import draw_gates
 from ._gating import opened
 from ._unrolling import Trajectory, _in_order, _known, _Stepped, check_finite, evaluated, unroll
 
+
 @dataclass(frozen=True)
 class LayerGates:
     """The gates of one recurrence.
@@ -200,7 +201,7 @@ def gates(model: nn.Module, batch: Batch, loss: Loss | None = None) -> Gates:
         time?", ICLR 2018, https://arxiv.org/abs/1804.11188 (gates as time scales).
     """
     if len(batch.inputs) == 0:
-        raise UnsupportedError("the batch has no step, and gates are looked at step by step")
+        raise DataError("the batch has no step, and gates are looked at step by step")
     batch = batch.segment(0, len(batch.inputs))
     first = bool(getattr(model, "batch_first", False))
     time = batch.inputs.shape[1 if first else 0]

@@ -251,9 +251,11 @@ def _flowing(unrolled: Unrolled, anchors: Sequence[int], reverse: bool) -> np.nd
     """Where a gradient can arrive at all, bool [anchor, time, batch]."""
     begun, weights = unrolled.begun.cpu().numpy(), unrolled.weights.cpu().numpy()
     steps = np.arange(len(begun))[:, None]
+    lengths = unrolled.batch.lengths
+    real = steps < (len(begun) if lengths is None else lengths.cpu().numpy())
     found = []
     for anchor in anchors:
         same = begun == begun[anchor]
         side = steps >= anchor if reverse else steps <= anchor
-        found.append(side & same & (weights[anchor] != 0))
+        found.append(real & side & same & (weights[anchor] != 0))
     return np.stack(found)

@@ -122,7 +122,10 @@ def report(
         "subtitle": _subtitle(flow, document, batch),
         "verdict": {name: getattr(flow.verdict, name) for name in ("word", "sentence", "lag", "layer")},
         "figures": [vars(figure) for figure in _figures(flow)],
-        "remedies": [remedy.to_dict() for remedy in found],
+        "remedies": [
+            {**remedy.to_dict(), "command": f"throughtime train FILE {remedy.option}" if remedy.option else ""}
+            for remedy in found
+        ],
         "notes": _notes(flow, document, batch),
         "truncation": truncation,
     }

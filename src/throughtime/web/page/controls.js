@@ -52,12 +52,12 @@ export function weights(root, store) {
   const used = h('span.aside');
   root.append(h('label.menu', h('span', 'cₜ of'), select), used);
   store.subscribe(() => {
-    const { layer } = store.view;
-    root.hidden = !layer.weights.length || store.state.view === 'rolled';
+    const { state, view: { layer } } = store;
+    root.hidden = !layer.weights.length || state.view === 'rolled';
     select.replaceChildren(...layer.weights.map(({ name, block }, i) =>
       h('option', { value: i }, block ? `${name}, ${block}` : name)));
-    select.value = store.state.block;
-    used.textContent = `one matrix, used ${steps(store.trace.steps).replace(/ steps?/, ' times')}; ` +
+    select.value = state.block;
+    used.textContent = `${/bias/.test(layer.weights[state.block]?.name) ? 'one vector' : 'one matrix'}, used ${steps(store.trace.steps).replace(/ steps?/, ' times')}; ` +
       'its gradient is a sum of as many terms; green adds to it, pink cancels, shares sum to one';
   });
 }

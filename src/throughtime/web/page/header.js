@@ -43,7 +43,7 @@ function command(text) {
   return h('div.command', code, button);
 }
 
-const remedy = ({ title, evidence, command: text }, lead = null) => [
+const remedy = ({ title, evidence, option, command: text = option }, lead = null) => [
   h('h3', lead && h('span.lead', lead), title), h('p', plain(evidence)), text ? command(text) : null];
 
 function remedies(trace) {

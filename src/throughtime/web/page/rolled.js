@@ -36,12 +36,13 @@ export class Rolled {
       ...(layer.formulas.step ?? []).map((text) => h('p.math', formula(text))),
       h('p.aside', `Each weight is counted once and used ${trace.steps} times, so its gradient is a sum of ` +
         `${trace.steps} terms. `, layer.weights.length && 'A bar is a step’s share cₜ of it; shares sum to one, negative ones cancel.'),
-      h('ul', layer.weights.map((weight, i) => this.weight(weight, i, times))));
+      h('ul', layer.weights.filter(({ name, block }, _, all) => !block || !all.some((one) => one.name === name && !one.block))
+        .map((weight) => this.weight(weight, times))));
   }
 
-  weight({ name, block, c }, i, times) {
+  weight({ name, block, c }, times) {
     const values = nums(c);
-    const width = Math.min(360, Math.max(200, this.root.clientWidth - 40));
+    const width = Math.max(200, this.list.clientWidth);
     const most = biggest(values) || 1;
     const cell = width / values.length;
     const bars = values.map((v, t) => v === null || !Number.isFinite(v) ? null : svg('rect', {

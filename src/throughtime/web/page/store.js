@@ -11,7 +11,8 @@ function defaults(trace) {
   const anchors = trace.layers[layer].anchors;
   const loss = trace.layers[layer].reverse ? anchors[0] : anchors[anchors.length - 1];
   const wall = trace.truncation ? Math.max(0, loss - trace.truncation) : 0;
-  return { layer, sample: 0, loss, step: null, wall, scale: 'absolute', view: 'unrolled', block: 0,
+  const block = Math.max(0, trace.layers[layer].weights.findIndex((one) => /_hh/.test(one.name)));
+  return { layer, sample: 0, loss, step: null, wall, scale: 'absolute', view: 'unrolled', block,
     from: null, to: null };
 }
 
@@ -23,9 +24,10 @@ export class Store {
     this.pointers = [];
     this.state = this.parsed();
     this.at = this.state.step ?? this.state.loss;
-    const back = () => this.become(this.parsed());
-    
-    addEventListener('hashchange', back);
+    addEventListener('hashchange', () => {
+      this.state = this.parsed();
+      this.announce();
+    });
   }
 
   parsed() {
@@ -76,11 +78,6 @@ export class Store {
         // A frame without an address of its own has no history to keep.
       }
     }
-    this.announce();
-  }
-
-  become(state) {
-    this.state = state;
     this.announce();
   }
 

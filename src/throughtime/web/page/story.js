@@ -1,7 +1,7 @@
 // What the strip shows, in words.
 
 import { cutAway } from 'data';
-import { h } from 'dom';
+import { h, place } from 'dom';
 import { percent, power, steps } from 'format';
 
 const loss = (text) => h('b.loss-word', text);
@@ -33,15 +33,23 @@ function walled(store) {
     h('b', `K = ${Math.abs(view.s - state.wall)}`), `: the wall cuts ${steps(gone)} and ${taken} of the summed norms. `)];
 }
 
+const FATE = { after: ' is not on the way of this loss. ', cut: ' is cut off', reset: ' belongs to another sequence',
+  absent: ' gets nothing', unbounded: ' gets what is not finite', zero: ' gets exactly nothing' };
+
+function reached(view, t) {
+  const what = view.status[t];
+  return [step(`Step ${t}`), FATE[what] ?? ` gets ${power(view.flow[t])}`, what !== 'after' && [': ',
+    h('button.link', { type: 'button', onclick: () => place('path').scrollIntoView() }, 'the path, below'), '. ']]
+    .flat().filter(Boolean);
+}
+
 export function story(root, store) {
   let last = '';
   store.subscribe(() => {
     const { view, state } = store;
     const nodes = [];
     nodes.push(...arrival(view), ...walled(store));
-    if (state.step !== null && view.status[state.step] === 'after' && state.step !== view.s) {
-      nodes.push(step(`Step ${state.step}`), ' is not on the way of this loss. ');
-    }
+    if (state.step !== null && state.step !== view.s) nodes.push(...reached(view, state.step));
     if (view.asked !== view.s) {
       nodes.push(h('span.aside', { id: 'nearest' },
         `The loss of step ${view.asked} was not followed; ${view.s} is the nearest that was. `));
