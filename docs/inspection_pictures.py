@@ -10,18 +10,20 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import throughtime as tt
 from throughtime._plotting import PALETTE, figure, style
-from throughtime.inspection import dynamics, gradient_flow, ledger, report
+from throughtime.data import visible
+from throughtime.inspection import dynamics, gates, gradient_flow, ledger, report
 from throughtime.models import RecurrentFamily, SymbolModelConfiguration, negative_log_likelihood
 from throughtime.models.losses import mean_squared_error
+from throughtime.web import render
 
 FOLDER = Path(__file__).with_name("pictures")
 STEPS, HIDDEN = 100, 32
@@ -77,23 +79,9 @@ def the_dynamics(file: Path) -> None:
     dynamics(layer, numbers(400, 8), mean_squared_error).plot().savefig(file)
 
 
-class Reader(nn.Module):
-    """Reads every step of an LSTM; adds up where a mark is."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lstm, self.head = tt.LSTM(2, HIDDEN, chrono_init=60), nn.Linear(HIDDEN, 1)
-
-    def initial_state(self, batch_size: int) -> Any:
-        return self.lstm.initial_state(batch_size)
-
-    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        output, state = self.lstm(x, state)
-        return self.head(output)[..., 0], state
-
-
-def text_report() -> dict[str, Any]:
-    """A small LSTM that has learnt a text."""
+@cache
+def text_model() -> tuple[nn.Module, tt.Batch, Callable[[int], str]]:
+    """A small LSTM that has learnt a text, some lines of it, and how its symbols are written."""
     data = tt.read_text(str(files("throughtime") / "demo_data" / "shakespeare.txt"))
     torch.manual_seed(0)
     family = RecurrentFamily(name="lstm", hidden_size=64)
@@ -108,15 +96,14 @@ def text_report() -> dict[str, Any]:
         nn.utils.clip_grad_norm_(model.parameters(), 1000.0)
         optimizer.step()
     pieces = torch.stack([tokens[start : start + 61] for start in range(4000, 8000, 500)], 1)
-    found = report(
-        model,
-        tt.Batch(pieces[:-1], pieces[1:]),
-        negative_log_likelihood,
-        title="a text, by an LSTM",
-        symbols=lambda index: tt.data.visible(data.vocabulary.decode([index])),
-        truncation=32,
-    )
-    return found.document
+    return model, tt.Batch(pieces[:-1], pieces[1:]), lambda index: visible(data.vocabulary.decode([index]))
+
+
+def the_gates(file: Path) -> None:
+    """Gates of that LSTM over a line."""
+    model, batch, symbols = text_model()
+    labels = [symbols(int(index)) for index in batch.inputs[:, 0]]
+    gates(model, batch).plot(labels=labels).savefig(file)
 
 
 def explorer(_: Path) -> None:
@@ -130,25 +117,35 @@ def explorer(_: Path) -> None:
     if browser_path is None:
         print("left out: there is no chromium")
         return
-    page_text = tt.web.render(text_report())
+    model, batch, symbols = text_model()
+    told = report(model, batch, negative_log_likelihood, title="a text, by an LSTM", symbols=symbols)
+    page_text = render(told.document)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         path = Path(folder) / "page.html"
         path.write_text(page_text, encoding="utf-8")
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        for name, state in VIEWS.items():
-            page = browser.new_page(viewport={"width": 1280, "height": 900}, device_scale_factor=1.5)
+        page = browser.new_page(viewport={"width": 1180, "height": 900}, device_scale_factor=1.5)
+        for name, (part, state) in VIEWS.items():
             page.goto(f"{path.as_uri()}#{state}")
             page.wait_for_timeout(600)
-            page.screenshot(path=FOLDER / f"explorer-{name}.png", full_page=name == "path")
-            page.close()
+            box = page.locator(part).bounding_box()
+            assert box is not None
+            clip = {"x": box["x"] - 16, "y": box["y"] - 8, "width": box["width"] + 32, "height": box["height"] + 16}
+            page.screenshot(path=FOLDER / f"explorer-{name}.png", full_page=True, clip=clip)
         browser.close()
 
 
-VIEWS = {"strip": "loss=50", "path": "loss=50&step=38", "wall": "loss=50&wall=40"}
+VIEWS = {
+    "page": ("#main", "loss=50"),
+    "strip": ("#explorer", "loss=50"),
+    "path": ("#path", "loss=50&step=38"),
+    "wall": ("#explorer", "loss=50&wall=40"),
+}
 PICTURES: dict[str, Callable[[Path], None]] = {
     "gradient-flow": flows,
     "ledger": the_ledger,
     "dynamics": the_dynamics,
+    "gates": the_gates,
     "explorer": explorer,
 }
 

@@ -110,7 +110,7 @@ def test_a_healthy_flow_needs_none() -> None:
 
 def test_saturation_speaks_for_layer_normalisation() -> None:
     model = fresh(lambda: RNN(2, 24))
-    model.rnn.weight_ih_l0.data *= 100
+    model.rnn.weight_hh_l0.data *= 30
     _, found = proposed(model)
     (remedy,) = [remedy for remedy in found if remedy.title == "layer normalisation"]
     assert "of all |h| are above 0.9" in remedy.evidence

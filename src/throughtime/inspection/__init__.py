@@ -1,5 +1,8 @@
 """What flows back through time: model and batch in, records out; nothing is trained."""
 
+from .attention_maps import AttentionMaps as AttentionMaps
+from .attention_maps import LayerAttention as LayerAttention
+from .attention_maps import attention_maps as attention_maps
 from .dynamics import Dynamics as Dynamics
 from .dynamics import JacobianSpectra as JacobianSpectra
 from .dynamics import LayerDynamics as LayerDynamics
@@ -8,6 +11,9 @@ from .dynamics import dynamics as dynamics
 from .explanation import Explanation as Explanation
 from .explanation import Line as Line
 from .explanation import explain as explain
+from .gates import Gates as Gates
+from .gates import LayerGates as LayerGates
+from .gates import gates as gates
 from .gradient_flow import GradientFlow as GradientFlow
 from .gradient_flow import LayerFlow as LayerFlow
 from .gradient_flow import gradient_flow as gradient_flow

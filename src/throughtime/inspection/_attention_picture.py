@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _MOST_COLUMNS = 6
 _SIDE = 2.0
 _MOST_LABELS = 26
+_MOST = 0.9
+"""Darkest is the largest weight that this share of the queries gives: the first of all have little to choose from."""
 _Pair: TypeAlias = tuple[Sequence[Any], Sequence[Any]]
 
 
@@ -31,7 +33,7 @@ def draw_attention(layers: Sequence[LayerAttention], sample: int, labels: Sequen
     side = _SIDE * (1.0 if columns > 2 else 1.4)
     with style():
         drawn = figure(max(4.6, side * columns + 0.7), (side + 0.42) * sum(rows) + 0.35 * len(layers) + 0.25)
-        drawn.supxlabel("shade: square root of the weight, up to the largest of the map",
+        drawn.supxlabel("darkest: the weight written above; shades go by its root",
                         fontsize=8, color="#777777")  # fmt: skip
         blocks = drawn.subfigures(len(layers), 1, squeeze=False, height_ratios=rows)
         for block, layer, count in zip(blocks[:, 0], layers, rows, strict=True):
@@ -76,9 +78,10 @@ def _draw_head(
     weights = layer.maps[sample, head, :shown].astype(float)
     if layer.itself:
         weights = weights[:, :shown]
-    most = float(weights.max()) or 1.0
+    darkest = float(np.quantile(weights.max(1), _MOST)) or 1.0
     shaded = np.where(np.triu(np.ones_like(weights), 1) > 0, np.nan, weights) if layer.causal else weights
-    axes.imshow(shaded, cmap=OPENING, norm=PowerNorm(0.5, 0, most), aspect="equal" if layer.itself else "auto",
+    norm = PowerNorm(0.5, 0, darkest, clip=True)
+    axes.imshow(shaded, cmap=OPENING, norm=norm, aspect="equal" if layer.itself else "auto",
                 interpolation="nearest" if max(shaded.shape) <= 250 else "antialiased")  # fmt: skip
     axes.set_facecolor(EMPTY)
     axes.grid(visible=False)
@@ -86,7 +89,7 @@ def _draw_head(
         spine.set_visible(False)
     axes.set_title(f"head {head}", loc="left", fontsize=9)
     back = "" if layer.distance is None else f"{layer.distance[head]:.3g} {'back' if layer.causal else 'away'}, "
-    axes.set_title(f"{back}max {most:.2g}", loc="right", fontsize=7, fontweight="normal", color="#666666")
+    axes.set_title(f"{back}to {darkest:.2g}", loc="right", fontsize=7, fontweight="normal", color="#666666")
     axes.tick_params(labelsize=7, pad=1.5, length=2)
     if labels is not None:
         _letter(axes.set_yticks, labels[0], shown)

@@ -100,7 +100,7 @@ def rows_of(values: torch.Tensor) -> np.ndarray:
 def _time_scale(gate: Gate, kind: str, counted: np.ndarray) -> np.ndarray:
     """One over the mean leak; of a forget gate the leak 1 − σ(a) is σ(−a), whose digits do not cancel."""
     total = torch.from_numpy(rows_of(gate.total)[counted]).double()
-    leak = torch.sigmoid(-total).mean(0)
+    leak = torch.sigmoid(total if kind in _LEAKING else -total).mean(0)
     return (1 / leak).numpy()
 
 

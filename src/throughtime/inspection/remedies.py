@@ -26,6 +26,8 @@ _ANCHORS = 6
 """Losses that are followed in a copy: enough to see a change of the verdict."""
 _SATURATED = 0.9
 CLIP_QUANTILE = 0.9
+_USELESS = 3
+"""The rank of what was tried and did not help: it is not told."""
 
 
 @dataclass(frozen=True)
@@ -126,15 +128,16 @@ def remedies(
         found += [_orthogonal(case), _memory(case), _gating(case), _layer_norm(case)]
     if flow.verdict.word == "exploding":
         found += [_clipping(norms)]
-    return tuple(sorted(filter(None, found), key=lambda remedy: _rank(remedy, flow)))
+    ranked = sorted((_rank(remedy, flow), place) for place, remedy in enumerate(found) if remedy is not None)
+    return tuple(remedy for (rank, _), place in ranked if rank < _USELESS and (remedy := found[place]) is not None)
 
 
 def _rank(remedy: Remedy, flow: GradientFlow) -> tuple[int, float]:
-    """Lower is better: what was seen to help comes first, what was seen to do little last."""
+    """Lower is better: what was seen to help comes first, then what could not be tried, then what helps a little."""
     if remedy.verdict is None:
         return 1, 0.0
     away, before = (_decades(found) for found in (remedy.verdict, flow.verdict))
-    return (0 if remedy.verdict.word == "healthy" else 2 if away < before else 3), away
+    return (0 if remedy.verdict.word == "healthy" else 2 if away < before else _USELESS), away
 
 
 def _decades(verdict: Verdict) -> float:
