@@ -52,7 +52,7 @@ class Family(Strict):
         return ", ".join(
             f"{key.replace('_', ' ')} {value}"
             for key, value in self.model_dump().items()
-            if key != "name" and value not in (None, False)
+            if key != "name" and value is not None and value is not False
         )
 
 

@@ -70,6 +70,8 @@ class TestClosedForms:
         flow = gradient_flow(scaled_identity(1.2), positive(60), sum_of_squares, anchors=[59])
         assert flow.half_life == pytest.approx(-math.log(2) / math.log(1.2), abs=1e-6)
         assert flow.verdict.word == "exploding"
+        first = math.floor(math.log(1000) / math.log(1.2)) + 1
+        assert f"above 1000 from lag {first} on" in flow.verdict.sentence
 
 
 @pytest.mark.parametrize(("layer", "cell"), [(RNN, nn.RNNCell), (GRU, nn.GRUCell), (nn.GRU, nn.GRUCell)])

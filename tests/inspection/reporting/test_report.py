@@ -138,11 +138,17 @@ def test_a_gradient_that_overflows_is_written_in_words() -> None:
     json.dumps(document, allow_nan=False)
 
 
-@pytest.mark.parametrize(("steps", "samples"), [(40, 4), (300, 4), (700, 2), (1500, 1)])
+@pytest.mark.parametrize(("steps", "samples"), [(40, 4), (300, 4), (700, 2), (1300, 1)])
 def test_long_sequences_are_shown_fewer_at_a_time(steps: int, samples: int) -> None:
-    found = reported(RNN(2, 8).double(), numbers(steps), anchors=2)
+    layer = RNN(2, 8, nonlinearity="relu", bias=False).double()
+    with torch.no_grad():  # all arrives, so that no remedy is looked for
+        layer.weight_ih_l0.abs_()
+        layer.weight_hh_l0.copy_(torch.eye(8))
+    x = torch.ones(steps, 4, 2, dtype=torch.float64)
+    found = report(layer, Batch(x, x), lambda output, target: output.sum(-1), anchors=1)
+    assert found.flow.verdict.word == "healthy"
     assert len(found.document["samples"]) == samples
-    assert len(found.document["layers"][0]["anchors"]) == (40 if steps == 40 else 2)
+    assert len(found.document["layers"][0]["anchors"]) == (40 if steps == 40 else 1)
 
 
 def test_progress_ends_at_one() -> None:

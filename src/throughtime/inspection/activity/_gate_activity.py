@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from .._gating import DIRECT, Gate
+from .._numbers import plain
 
 SHUT, OPEN = 0.1, 0.9
 """Below the one and above the other a sigmoid, and beyond ± the other a tanh, is called saturated."""
@@ -108,12 +109,3 @@ def _time_scale(gate: Gate, kind: str, counted: np.ndarray) -> np.ndarray:
     total = torch.from_numpy(rows_of(gate.total)[counted]).double()
     leak = torch.sigmoid(total if kind in _LEAKING else -total).mean(0)
     return (1 / leak).numpy()
-
-
-def plain(values: np.ndarray) -> Any:
-    """Nested lists of numbers; what is not finite is `None`."""
-    if values.dtype == bool:
-        return values.tolist()
-    listed = values.astype(object)
-    listed[~np.isfinite(values)] = None
-    return listed.tolist()

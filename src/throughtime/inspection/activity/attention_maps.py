@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from ..._errors import ConfigurationError, DataError, UnsupportedError
 from ..._types import Batch
 from ...nn.visiting import visited
+from .._numbers import plain
 from .._unrolling import _begun, evaluated
 from ..counting._footprint import _run, _undisturbed
 from ._attending import Look, attended
 from ._attention_picture import draw_attention
-from ._gate_activity import plain
 
 
 @dataclass(frozen=True)

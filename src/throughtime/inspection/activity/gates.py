@@ -19,10 +19,11 @@ from ...gradients.strategy import forward
 from ...nn.contract import has_state, initial_state, streams
 from ...nn.visiting import Place, visited
 from .._gating import opened
+from .._numbers import plain
 from .._unrolling import Trajectory, _in_order, _known, _Stepped, check_finite, evaluated, unroll
 from ..counting._footprint import _run
 from ..counting._formulas import ATTENTION
-from ._gate_activity import GateActivity, activity, plain, rows_of
+from ._gate_activity import GateActivity, activity, rows_of
 from ._gate_picture import draw_gates
 
 

@@ -18,6 +18,7 @@ from ...models.losses import squared_error
 from ...nn import MinGRU, MinGRUCell, MinLSTM, MinLSTMCell, Recurrent
 from ...nn.cell import GatedCell
 from ...nn.visiting import visited
+from .._numbers import plain
 from .._unrolling import Trajectory, Unrolled, evaluated, in_float64, unroll
 from ._choice import derivation_of, no_recurrence
 from ._equations import Derivation, Equation, spelled
@@ -78,8 +79,8 @@ class Line:
         words = {"formula": self.equation.formula, "latex": self.latex, "shape": self.shape, "meaning": self.meaning}
         return {
             **words,
-            "difference": _plain(self.difference),
-            "relative": _plain(self.relative),
+            "difference": plain(self.difference),
+            "relative": plain(self.relative),
             "agrees": self.agrees,
         }
 
@@ -310,10 +311,6 @@ def _symbols(derivation: Derivation, values: Values) -> Iterator[tuple[str, str,
         shape = tuple(values[names[0]].shape)
         blocks = "" if len(names) == 1 else f", {shape[0]} rows each, in this order"
         yield ", ".join(names), spelled(shape), parameter + blocks
-
-
-def _plain(number: float) -> float | None:
-    return number if math.isfinite(number) else None
 
 
 _LAYERS = (nn.RNNBase, nn.RNNCellBase, GatedCell, MinGRU, MinLSTM, MinGRUCell, MinLSTMCell)

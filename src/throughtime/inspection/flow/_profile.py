@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .._numbers import plain
+
 _REPLICATES = 400
 LEAST_R_SQUARED = 0.8
 """Below it a line is no description, and none is reported."""
@@ -75,7 +77,7 @@ class LagProfile:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers; what is not finite becomes `None`."""
-        series = {name: [_finite(value) for value in getattr(self, name)] for name in ("mean", "low", "high")}
+        series = {name: plain(getattr(self, name)) for name in ("mean", "low", "high")}
         fit = None if self.fit is None else vars(self.fit)
         return {
             **series,
@@ -176,7 +178,3 @@ def _reach(lagged: np.ndarray) -> int:
     if not np.isfinite(total) or total == 0:
         return 0
     return int(np.searchsorted(np.cumsum(sums), REACH_SHARE * total * (1 - 1e-12)))
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -70,6 +70,9 @@ def judge(layer: LayerFlow, anchors: Sequence[int], lag: int) -> Verdict:
     ratio, low, high = (_exp(value) for value in (change, low, high))
     left = f"{lag} steps back {ratio:.2g} of the gradient of {name} is left"
     word = "vanishing" if ratio < VANISHING else "exploding" if ratio > EXPLODING else "healthy"
+    if word == "exploding":
+        beyond = np.flatnonzero(profile.mean - profile.mean[first] > math.log(EXPLODING))
+        left = f"{left}, above {EXPLODING:g} from lag {beyond[0]} on"
     if any(low < threshold < high for threshold in (VANISHING, EXPLODING)):
         word, left = "inconclusive", f"{left}, and its 95 % interval [{low:.2g}, {high:.2g}] contains a threshold"
     return Verdict(word, f"{word}: {left} ({thresholds})", lag, ratio, low, high, name)

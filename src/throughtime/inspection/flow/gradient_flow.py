@@ -108,7 +108,8 @@ class GradientFlow:
 
     def table(self) -> Table:
         """A row a layer."""
-        table = Table(title="gradient flow", caption=self.verdict.sentence)
+        followed = f"{len(self.anchors)} losses followed, of steps {self.anchors[0]} to {self.anchors[-1]}"
+        table = Table(title="gradient flow", caption=f"{self.verdict.sentence}; {followed}")
         table.add_column("layer", overflow="fold")
         for heading in ("lag", "left", "nats/step", "R²", "½-life", "1 % to", "95 % to", "verdict"):
             table.add_column(heading, justify="right", no_wrap=True)

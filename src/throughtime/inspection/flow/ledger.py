@@ -15,6 +15,7 @@ from torch import nn
 
 from ..._errors import ConfigurationError, UnsupportedError
 from ..._types import Batch, Loss
+from .._numbers import plain
 from .._unrolling import Trajectory, Unrolled, unroll
 from ._ledger_picture import draw_ledger
 from ._paths import ABOVE, ELSEWHERE, Paths
@@ -100,10 +101,10 @@ class LayerLedger:
             "name": self.name,
             "reverse": self.reverse,
             "steps": list(self.steps),
-            "norms": _plain(self.norms),
-            "jumps": _plain(self.jumps),
-            "split": None if self.split is None else {name: _plain(part) for name, part in self.split.items()},
-            "shares": {name: _plain(part) for name, part in self.shares.items()},
+            "norms": plain(self.norms),
+            "jumps": plain(self.jumps),
+            "split": None if self.split is None else {name: plain(part) for name, part in self.split.items()},
+            "shares": {name: plain(part) for name, part in self.shares.items()},
             "decay": self.decay if math.isfinite(self.decay) else None,
             "cut": self.cut,
             "lost": self.lost,
@@ -259,10 +260,6 @@ def _told(parts: dict[str, np.ndarray], steps: list[int], sure: np.ndarray, eps:
 def _log(norms: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
         return np.log(norms)
-
-
-def _plain(values: np.ndarray) -> list[float | None]:
-    return [float(value) if math.isfinite(value) else None for value in values]
 
 
 def _times(nats: float) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..._errors import ConfigurationError, UnsupportedError
 from ..._state import leaves, map_state
 from ..._types import Batch, Loss
+from .._numbers import plain
 from .._unrolling import Trajectory, Unrolled, evaluated, unroll
 from ..verification._blocks import blocks_of
 from ._weight_picture import draw_terms
@@ -78,12 +79,12 @@ class Terms:
         return {
             "parameter": self.parameter,
             "gate": self.gate,
-            "c": [_plain(value) for value in self.c],
-            "norms": [_plain(value) for value in self.norms],
-            "norm": _plain(self.norm),
-            "summed": _plain(self.summed),
-            "kept": _plain(self.kept),
-            "negative": _plain(self.negative),
+            "c": plain(self.c),
+            "norms": plain(self.norms),
+            "norm": plain(self.norm),
+            "summed": plain(self.summed),
+            "kept": plain(self.kept),
+            "negative": plain(self.negative),
             "half": list(self.half),
         }
 
@@ -133,7 +134,7 @@ class WeightGradient:
     def series(self, layer: str) -> list[dict[str, Any]]:
         """Of a layer, c_t of each parameter and gate, to four digits; `None` for what is not finite."""
         return [
-            {"name": terms.parameter, "block": terms.gate, "c": [_plain(value, 4) for value in terms.c]}
+            {"name": terms.parameter, "block": terms.gate, "c": plain(terms.c, 4)}
             for found in self.layers
             if found.name == layer
             for terms in found.terms
@@ -350,10 +351,6 @@ def _compared(unrolled: Unrolled, sums: Sequence[tuple[str, Tensor, Tensor]]) ->
         return None, None
     worst = max(differences, key=lambda name: math.inf if math.isnan(differences[name]) else differences[name])
     return differences[worst], worst
-
-
-def _plain(value: float, digits: int = 17) -> float | None:
-    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
 def _percent(share: float) -> str:

@@ -99,11 +99,11 @@ def traced(watcher: Watcher, flow: GradientFlow, gradient: WeightGradient | None
         "samples": samples,
         "symbols": None if numbers else _symbols(batch.inputs[:, samples], symbols),
         "inputs": [
-            {"name": f"x{'₁₂₃₄'[at] if len(features) > 1 else ''}", "values": plain(flat[:, samples, at].T)}
+            {"name": f"x{'₁₂₃₄'[at] if len(features) > 1 else ''}", "values": encoded(flat[:, samples, at].T)}
             for at in features
         ],
         "targets": _targets(batch.targets[:, samples], symbols),
-        "losses": plain(losses[:, samples].T, missing=True),
+        "losses": encoded(losses[:, samples].T, missing=True),
         "begun": unrolled.begun[:, samples].T.tolist(),
         "layers": [
             _layer(watcher, trajectory, layer, verdict.word, gradient)
@@ -135,20 +135,20 @@ def _layer(
         "timelines": _timelines(shown, units),
         "anchors": anchors,
         "flow": [
-            [plain(_flowing(watcher, name, anchor, at), missing=True) for anchor in anchors]
+            [encoded(_flowing(watcher, name, anchor, at), missing=True) for anchor in anchors]
             for at in range(len(samples))
         ],
-        "accumulated": plain(_log10(layer.accumulated[:, samples].T), missing=True),
+        "accumulated": encoded(_log10(layer.accumulated[:, samples].T), missing=True),
         "paths": paths,
         "shares": [
-            [[plain(shares[anchor][path][:, at], 2, missing=True) for path in paths] for anchor in anchors]
+            [[encoded(shares[anchor][path][:, at], 2, missing=True) for path in paths] for anchor in anchors]
             for at in range(len(samples))
         ],
         "split": _split(splits, anchors, len(samples)),
         "profile": {
-            "mean": plain(profile.mean, missing=True),
-            "low": plain(profile.low, missing=True),
-            "high": plain(profile.high, missing=True),
+            "mean": encoded(profile.mean, missing=True),
+            "low": encoded(profile.low, missing=True),
+            "high": encoded(profile.high, missing=True),
             "slope": None if profile.fit is None else profile.fit.value,
             "r_squared": None if profile.fit is None else profile.fit.r_squared,
             "half_life": profile.half_life,
@@ -164,7 +164,7 @@ def _split(splits: dict[int, dict[str, np.ndarray]], anchors: list[int], samples
     """By what a jump is made of: [sample][anchor][step], in nats."""
     parts = [part for part in next(iter(splits.values()), {}) if any(_felt(splits[anchor][part]) for anchor in anchors)]
     found = {
-        part: [[plain(splits[anchor][part][:, at], 4, missing=True) for anchor in anchors] for at in range(samples)]
+        part: [[encoded(splits[anchor][part][:, at], 4, missing=True) for anchor in anchors] for at in range(samples)]
         for part in parts
     }
     return found or None
@@ -195,7 +195,7 @@ def _timelines(shown: Trajectory, units: list[int]) -> list[dict[str, Any]]:
         for gate in opened(shown).gates:
             found.append((gate.name, gate.function, gate.value.detach().unflatten(0, (-1, size))))
     return [
-        {"name": name, "kind": kind, "values": plain(values.flatten(2)[..., _within(units, values)].permute(1, 2, 0))}
+        {"name": name, "kind": kind, "values": encoded(values.flatten(2)[..., _within(units, values)].permute(1, 2, 0))}
         for name, kind, values in found
     ]
 
@@ -230,7 +230,7 @@ def _symbols(indices: Tensor, symbols: Any) -> list[list[str]]:
 
 def _targets(targets: Tensor, symbols: Any) -> list[list[Any]] | None:
     if targets.is_floating_point():
-        return plain(targets.reshape(*targets.shape[:2], -1)[..., 0].T)
+        return encoded(targets.reshape(*targets.shape[:2], -1)[..., 0].T)
     return _symbols(targets, symbols) if targets.dim() == 2 else None
 
 
@@ -239,11 +239,11 @@ def _log10(norms: np.ndarray) -> np.ndarray:
         return np.log10(norms)
 
 
-def plain(values: Any, digits: int = 3, *, missing: bool = False) -> Any:
+def encoded(values: Any, digits: int = 3, *, missing: bool = False) -> Any:
     """Nested lists of rounded numbers; NaN is `None` where it means that there is none, else its name.
 
     Example:
-        >>> plain(np.array([0.12345, np.nan, -np.inf]), missing=True)
+        >>> encoded(np.array([0.12345, np.nan, -np.inf]), missing=True)
         [0.123, None, '-Infinity']
     """
     array = values.detach().double().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values, float)

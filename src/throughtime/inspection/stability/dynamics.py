@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from matplotlib.figure import Figure
 from rich.table import Table
@@ -94,20 +93,20 @@ class LayerDynamics:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and words; what is not finite becomes `None`."""
         jacobians, condition = self.jacobians, self.condition
-        plain = ("name", "kind", "size", "warm_up", "steps", "bound", "word", "sentence")
+        told = ("name", "kind", "size", "warm_up", "steps", "bound", "word", "sentence")
         return {
-            **{name: getattr(self, name) for name in plain},
+            **{name: getattr(self, name) for name in told},
             "sequences": list(self.sequences),
             "jacobians": {
                 "sequence": jacobians.sequence,
                 "steps": list(jacobians.steps),
                 "eigenvalues": [[[float(z.real), float(z.imag)] for z in row] for row in jacobians.eigenvalues],
-                **{name: _plain(getattr(jacobians, name)) for name in ("radius", "largest", "smallest")},
+                **{name: plain(getattr(jacobians, name)) for name in ("radius", "largest", "smallest")},
             },
             "weights": [vars(block) for block in self.weights],
-            "exponents": _plain(self.spectrum.values),
-            "errors": _plain(self.spectrum.errors),
-            "condition": {name: _plain(getattr(condition, name)) for name in ("log10", "low", "high")}
+            "exponents": plain(self.spectrum.values),
+            "errors": plain(self.spectrum.errors),
+            "condition": {name: plain(getattr(condition, name)) for name in ("log10", "low", "high")}
             | {"lags": condition.lags.tolist()},
             "check": None if self.check is None else self.check.to_dict(),
         }
@@ -308,7 +307,3 @@ def _compared(layer: LayerDynamics, flow: GradientFlow) -> LayerDynamics:
     if fit is None or not math.isfinite(layer.exponent):
         return layer
     return replace(layer, check=check_slope(fit, layer.spectrum, layer.above))
-
-
-def _plain(values: np.ndarray) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]

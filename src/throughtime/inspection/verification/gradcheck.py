@@ -14,6 +14,7 @@ from torch import nn
 
 from ..._errors import ConfigurationError
 from ..._types import Batch, Loss
+from .._numbers import plain
 from ._faults import Fault, faults
 from ._picture import draw_gradients
 from ._probes import Probed, probe
@@ -69,7 +70,7 @@ class CheckedBlock:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and words."""
-        record = {key: _plain(value) for key, value in vars(self).items()}
+        record = {key: plain(value) for key, value in vars(self).items()}
         return record | {"index": None if self.index is None else list(self.index)}
 
 
@@ -262,7 +263,3 @@ def _verdict(blocks: Sequence[CheckedBlock], worst: CheckedBlock, told: Sequence
     inherited = " and may inherit it" if stepped and told[0].rank < 2 else ""
     beside = f"; {rest} other{'s differ' if rest > 1 else ' differs'}{inherited}" if rest else ""
     return f"wrong: {first}{'; ' + worst.diagnosis if worst.diagnosis else ''}{also}{beside}"
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
