@@ -143,7 +143,7 @@ def step_losses(model: nn.Module, batch: Batch, loss: Loss, state: State = None)
         ShapeError: where the loss is not one value a step and sequence.
     """
     output, state = forward(model, batch, state)
-    values = loss(output, batch.targets)
+    values = loss(output, _counted_targets(batch))
     expected = tuple(batch.inputs.shape[:2])
     if tuple(values.shape) != expected:
         raise ShapeError(
@@ -164,6 +164,16 @@ def add_gradient(loss_sum: Tensor) -> None:
             "its output was detached, or gradients are disabled here"
         )
     loss_sum.backward()
+
+
+def _counted_targets(batch: Batch) -> Tensor:
+    """The targets, zero where they do not count: a NaN there would come back in the gradient, times zero or not."""
+    targets = batch.targets
+    counts = None if not targets.is_floating_point() else _weights(batch, targets.new_ones(targets.shape[:2]))
+    if counts is None:
+        return targets
+    beside = (counts != 0).reshape(*counts.shape, *(1,) * (targets.dim() - 2))
+    return torch.where(beside, targets, torch.zeros((), dtype=targets.dtype, device=targets.device))
 
 
 def _weights(batch: Batch, values: Tensor) -> Tensor | None:

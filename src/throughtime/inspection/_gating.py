@@ -134,7 +134,7 @@ def opened(trajectory: Trajectory, *, cut: bool = False) -> Opened:
     x = torch.cat(trajectory.inputs).detach()
     before = map_state(lambda *parts: torch.cat(parts).detach().requires_grad_(), *trajectory.before)
     names = _NAMES.get(place.kind)
-    watch = _Watch(names, cut)
+    watch = _Watch(names, cut, len(x))
     with torch.enable_grad(), evaluated(place.cell), watch:
         after = place.step(x, before)
     direct = f"{DIRECT[place.kind]} path" if place.kind in DIRECT else "direct path"
@@ -144,15 +144,15 @@ def opened(trajectory: Trajectory, *, cut: bool = False) -> Opened:
 class _Watch(TorchFunctionMode):
     """Sees every squashing function that is called, in order."""
 
-    def __init__(self, names: Sequence[tuple[str, ...]] | None, cut: bool) -> None:
+    def __init__(self, names: Sequence[tuple[str, ...]] | None, cut: bool, rows: int) -> None:
         super().__init__()
-        self.names, self.cut = names, cut
+        self.names, self.cut, self.rows = names, cut, rows
         self.seen: list[tuple[tuple[str, ...], str, Tensor, Tensor]] = []
         self.cuts: list[tuple[tuple[str, ...], Tensor, Tensor]] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         function = _FUNCTIONS.get(func)
-        if function is None:
+        if function is None or not args or args[0].shape[:1] != (self.rows,):  # a parameter is no gate
             return func(*args, **(kwargs or {}))
         total, names = args[0], self._names(function)
         leaf = total

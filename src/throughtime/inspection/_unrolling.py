@@ -42,6 +42,11 @@ class Trajectory:
     recurrent: bool = True
 
     @property
+    def reads_past_cut(self) -> bool:
+        """Whether a step's own output is made from its state before the cut: what its loss owes to it goes unseen."""
+        return self.place.apart and len(self.parts(0)) > 1
+
+    @property
     def name(self) -> str:
         """The place's name."""
         return self.place.name
@@ -149,31 +154,39 @@ def unroll(model: nn.Module, batch: Batch, loss: Loss, *, steps: int = 2) -> Unr
         ConfigurationError: where the loss depends on no state.
         UnsupportedError: where a recurrence is not run once over the whole batch.
     """
-    if len(batch.inputs) < steps:
-        raise DataError(
-            f"the batch has {len(batch.inputs)} steps, and to look back through time takes {steps} at least"
-        )
+    sideways = bool(getattr(model, "batch_first", False))
+    given = batch.inputs.shape[1 if sideways else 0]
+    if given < steps:
+        raise DataError(f"the batch has {given} steps, and to look back through time takes {steps} at least")
     batch, named = batch.segment(0, len(batch.inputs)), type(model).__name__
     fed = _Stateless(model) if _takes_no_state(model) else model
-    found: dict[int, Trajectory] = {}
+    found: dict[str, Trajectory] = {}
 
     def visit(place: Place, x: Tensor, before: State, after: State) -> State:
-        return found.setdefault(id(place), Trajectory(place)).add(x, before, after)
+        return found.setdefault(place.name, Trajectory(place)).add(x, before, after)
 
     with evaluated(model), torch.enable_grad(), visited(model, visit) as places:
         if places:
             values, weights, _ = step_losses(fed, batch, loss)
-            trajectories = [found[id(place)] for place in places if id(place) in found]
+            trajectories = [found[place.name] for place in places if place.name in found]
         else:
             feed = _fed_by_step if has_state(model) and streams(model) and not _known(model) else _fed_whole
             trajectory, values, weights = feed(fed, batch, loss)
             trajectories = [trajectory]
-    if getattr(model, "batch_first", False):
-        values, weights = values.T, None if weights is None else weights.T
+    if sideways:
+        values, weights, batch = values.T, None if weights is None else weights.T, _time_first(batch)
     trajectories = tuple(_in_order(trajectory, len(values)) for trajectory in trajectories)
     _check(values, trajectories, named)
     weights = torch.ones_like(values) if weights is None else weights.detach().to(values)
     return Unrolled(trajectories, values, weights, _begun(batch, values), batch)
+
+
+def _time_first(batch: Batch) -> Batch:
+    def turned(part: Tensor | None) -> Tensor | None:
+        return None if part is None else part.transpose(0, 1)
+
+    parts = {name: turned(getattr(batch, name)) for name in ("inputs", "targets", "resets", "weights")}
+    return replace(batch, **parts)
 
 
 @contextmanager
@@ -253,10 +266,10 @@ class _Stepped(nn.Module):
         return self._batch_first(self.model(x[None], self._as_given(before))[1])
 
     def _batch_first(self, state: State) -> State:
-        return map_state(lambda part, axis: part.movedim(axis, 0), state, self.axes)
+        return map_state(lambda part, axis: part.movedim(axis, 0) if axis else part, state, self.axes)
 
     def _as_given(self, state: State) -> State:
-        return map_state(lambda part, axis: part.movedim(0, axis), state, self.axes)
+        return map_state(lambda part, axis: part.movedim(0, axis) if axis else part, state, self.axes)
 
     def forward(self, x: Tensor, state: State, resets: Tensor | None = None, **marks: Tensor) -> tuple[Any, State]:
         before = self._batch_first(state)

@@ -28,7 +28,7 @@ def initialise_as_asked(recurrence: Recurrence, parameters: Mapping[str, Tensor]
     """Orthogonal blocks of `weight_hh`, one a gate, and biases that keep, where they are asked for."""
     if start.recurrent == "orthogonal":
         for block in parameters["weight_hh"].chunk(recurrence.gates):
-            init.orthogonal_(block)
+            block.copy_(init.orthogonal_(torch.empty(block.shape)))  # drawn in float32, as half precision has no QR
     if recurrence.forget_bias is not None:
         _set_bias(parameters, 1, 4, recurrence.forget_bias)
     if start.chrono is not None:

@@ -55,7 +55,7 @@ class Layout:
                     f"{self.name} got lengths or resets beside a PackedSequence: "
                     "pad_packed_sequence(input), and give both with the padded batch"
                 )
-            x, lengths = pad_packed_sequence(PackedSequence(self.packed.data, self.packed.batch_sizes))
+            x, lengths = pad_packed_sequence(self.packed)
             return x, lengths.to(x.device), None
         if self.unbatched:
             if lengths is not None:
@@ -71,23 +71,17 @@ class Layout:
         """A state [layers × directions, batch, hidden] in the order of the unified batch."""
         if self.unbatched:
             return map_plain(lambda part: part.unsqueeze(1), state)
-        return self._reordered(state, None if self.packed is None else self.packed.sorted_indices)
+        return state
 
     def restore(self, output: Tensor, state: State) -> tuple[Any, State]:
         """Output and state as the caller laid out the input."""
         if self.packed is not None:
             lengths = pad_packed_sequence(PackedSequence(self.packed.data, self.packed.batch_sizes))[1]
-            data = pack_padded_sequence(output, lengths).data
-            state = self._reordered(state, self.packed.unsorted_indices)
+            order = self.packed.sorted_indices
+            data = pack_padded_sequence(output if order is None else output[:, order], lengths).data
             return PackedSequence(data, *self.packed[1:]), map_plain(lambda part: mark_state(part, 1), state)
         if self.unbatched:
             return output.squeeze(1), map_plain(lambda part: part.squeeze(1), state)
         if self.batch_first:
             output = output.transpose(0, 1)
         return mark_output(output, 0 if self.batch_first else 1), map_plain(lambda part: mark_state(part, 1), state)
-
-    @staticmethod
-    def _reordered(state: State, order: Tensor | None) -> State:
-        if order is None:
-            return state
-        return map_plain(lambda part: part.index_select(1, order), state, lambda mask: mask.index_select(0, order))

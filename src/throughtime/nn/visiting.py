@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -36,6 +36,7 @@ class Place:
         reverse: whether it runs from the end to the beginning.
         cell: the cell or layer itself.
         step: `after = step(x, before)`, any one step again; `None` where there is none.
+        apart: whether its output is made from its state, and is no part of it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Place:
     reverse: bool = False
     cell: nn.Module | None = None
     step: Callable[[Tensor, State], State] | None = None
+    apart: bool = False
 
 
 Visit: TypeAlias = Callable[[Place, Tensor, State, State], State]
@@ -95,7 +97,10 @@ def _named(module: nn.Module) -> dict[str, nn.Module]:
             found.append((name, part))
     kinds = [type(part).__name__ for _, part in found]
     short = {name: not name or ("." in name and kinds.count(type(part).__name__) == 1) for name, part in found}
-    return {type(part).__name__ if short[name] else name: part for name, part in found}
+    taken = {name for name, _ in found}
+    return {
+        type(part).__name__ if short[name] and type(part).__name__ not in taken else name: part for name, part in found
+    }
 
 
 def _sort(part: nn.Module) -> str:
@@ -141,8 +146,7 @@ def _torch(name: str, layer: Any, visit: Visit, undo: ExitStack) -> list[Place]:
     if reason is not None:
         raise UnsupportedError(f"{name} cannot be taken step by step: {reason}")
     ours = successor(layer)
-    undo.callback(delattr, layer, "forward")
-    layer.forward = ours.forward
+    _replace_forward(layer, ours.forward, undo)
     return _stack(name, ours, visit, undo)
 
 
@@ -161,9 +165,17 @@ def _scanned(name: str, layer: Any, visit: Visit, undo: ExitStack) -> list[Place
             last.append(h)
         return x, torch.stack(last)
 
-    undo.callback(delattr, layer, "forward")
-    layer.forward = forward
+    _replace_forward(layer, forward, undo)
     return places
+
+
+def _replace_forward(layer: nn.Module, forward: Callable[..., Any], undo: ExitStack) -> None:
+    """For a while; one that the layer itself, and not its class, had comes back."""
+    if "forward" in vars(layer):
+        undo.callback(setattr, layer, "forward", vars(layer)["forward"])
+    else:
+        undo.callback(delattr, layer, "forward")
+    layer.forward = forward
 
 
 def _recurrent(name: str, layer: Any, visit: Visit, undo: ExitStack) -> list[Place]:
@@ -186,7 +198,8 @@ def _cell(name: str, cell: Any, visit: Visit, undo: ExitStack) -> list[Place]:
         output, after = (None, result) if bare else result
         if before is None:
             before = adapted(cell)[1](len(x))
-        replaced = visit(place, x, without_masks(before), after)
+        apart = not bare and all(output is not part for _, part in leaves(after))
+        replaced = visit(replace(place, apart=apart), x, without_masks(before), after)
         return replaced if bare else (_same_part(output, after, replaced), replaced)
 
     handle = cell.register_forward_hook(hook, with_kwargs=True)

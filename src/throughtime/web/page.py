@@ -43,7 +43,7 @@ def render(document: dict[str, Any]) -> str:
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
     frame = Template((_PAGE / "index.html").read_text(encoding="utf-8"))
-    return frame.substitute(
+    page = frame.substitute(
         title=html.escape(str(document.get("title", "throughtime"))),
         policy=policy,
         style=style,
@@ -51,6 +51,7 @@ def render(document: dict[str, Any]) -> str:
         document=_json(document),
         entry=_ENTRY,
     )
+    return page.encode("utf-8", "replace").decode()  # of a path that is no text, what is text
 
 
 def _json(value: Any, unsafe: str = _UNSAFE) -> str:

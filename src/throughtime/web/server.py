@@ -59,7 +59,8 @@ def _handler(page: bytes) -> type[BaseHTTPRequestHandler]:
 
         def _answer(self, content: bytes, *, body: bool = True) -> None:
             port = cast(ThreadingHTTPServer, self.server).server_port
-            if self.headers.get("Host") not in (f"{HOST}:{port}", f"localhost:{port}"):
+            names = {f"{name}:{port}" for name in (HOST, "localhost")} | ({HOST, "localhost"} if port == 80 else set())
+            if self.headers.get_all("Host", [""])[0] not in names or len(self.headers.get_all("Host", [])) > 1:
                 self.send_error(403, "this page is for 127.0.0.1 alone")
                 return
             if self.path.partition("?")[0] not in ("/", "/index.html"):

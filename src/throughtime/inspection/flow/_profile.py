@@ -42,16 +42,19 @@ class LagProfile:
     Args:
         mean: φ by lag, from 0 on; NaN where nothing is measured, −∞ where half of them and more are zero.
         low, high: the 10 and 90 % quantiles of the logarithms.
+        change: φ(k) − φ(first), both over the anchors and sequences that reach lag k: what is left, and no difference
+            between early losses and late ones.
         count: how many anchors and sequences reach each lag.
         zero: of these, how many norms are zero: below what the numbers can express, or cut by the model itself.
         fit: the line through φ; `None` where it explains less than 80 % of φ.
-        horizon: the largest lag k with φ(k) ≥ φ(0) + ln .01: further back less than 1 % is left.
+        horizon: the largest lag k with `change` ≥ ln .01: further back less than 1 % is left.
         reach: the smallest K such that lags 0 … K hold 95 % of the summed norms.
     """
 
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    change: np.ndarray
     count: np.ndarray
     zero: np.ndarray
     fit: Slope | None
@@ -61,7 +64,7 @@ class LagProfile:
     @property
     def longest(self) -> int:
         """The longest lag measured."""
-        return int(np.flatnonzero(self.count)[-1])
+        return int(np.flatnonzero(self.count)[-1]) if self.count.any() else 0
 
     @property
     def first(self) -> int:
@@ -77,8 +80,8 @@ class LagProfile:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers; what is not finite becomes `None`."""
-        series = {name: plain(getattr(self, name)) for name in ("mean", "low", "high")}
-        fit = None if self.fit is None else vars(self.fit)
+        series = {name: plain(getattr(self, name)) for name in ("mean", "low", "high", "change")}
+        fit = None if self.fit is None else dict(vars(self.fit))
         return {
             **series,
             "count": self.count.tolist(),
@@ -101,32 +104,37 @@ def by_lag(norms: np.ndarray, anchors: Sequence[int], reverse: bool) -> np.ndarr
 
 
 def lag_profile(lagged: np.ndarray, *, seed: int = 0) -> LagProfile:
-    """The profile of norms [anchor, batch, lag]."""
+    """The profile of norms [anchor, batch, lag]; losses without any gradient are left out."""
+    lagged = np.where((np.nan_to_num(lagged) > 0).any(2, keepdims=True), lagged, np.nan)
     measured = ~np.isnan(lagged)
     count = measured.sum((0, 1))
     zero = (measured & (lagged == 0)).sum((0, 1))
     logs = _logarithms(lagged)
     usable = np.isfinite(logs)
     few = usable.sum((0, 1))
-    mean, low, high = (np.full(len(count), np.nan) for _ in range(3))
-    mean[(count > 0) & (2 * zero >= count)] = -np.inf
+    mean, low, high, change = (np.full(len(count), np.nan) for _ in range(4))
+    first = int(np.flatnonzero((few > 0) & (2 * zero < count))[0]) if few.any() else 0
+    relative = logs - logs[..., first, None]
+    mean[(count > 0) & (2 * zero >= count)] = change[(count > 0) & (2 * zero >= count)] = -np.inf
     for lag in np.flatnonzero((few > 0) & (2 * zero < count)):
         values = logs[..., lag][usable[..., lag]]
         mean[lag] = values.mean()
         low[lag], high[lag] = np.quantile(values, (0.1, 0.9))
+        paired = relative[..., lag][np.isfinite(relative[..., lag])]
+        change[lag] = paired.mean() if len(paired) else np.nan
     exploded = np.isposinf(lagged).any((0, 1))
     fitted = np.flatnonzero((few >= max(1, few.max() / 2)) & (zero == 0) & ~exploded)
-    fit = _slope(logs, mean, fitted, seed)
-    reference = mean[np.isfinite(mean)][0] if np.isfinite(mean).any() else np.nan
-    within = np.flatnonzero(mean >= reference + np.log(HORIZON_SHARE))
+    fit = _slope(relative, change, fitted[np.isfinite(change[fitted])], seed)
+    within = np.flatnonzero(change >= np.log(HORIZON_SHARE))
     horizon = int(within[-1]) if len(within) else 0
-    return LagProfile(mean, low, high, count, zero, fit, horizon, _reach(lagged))
+    return LagProfile(mean, low, high, change, count, zero, fit, horizon, _reach(lagged))
 
 
 def ratio_interval(lagged: np.ndarray, first: int, lag: int, *, seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of φ(lag) − φ(first), in nats, by the bootstrap."""
-    means = _replicates(_logarithms(lagged)[..., [first, lag]], seed)
-    return tuple(np.nanquantile(means[:, 1] - means[:, 0], (0.025, 0.975)).tolist())
+    """The 95 % interval of the change from `first` to `lag`, in nats, by the bootstrap."""
+    logs = _logarithms(lagged)
+    means = _replicates((logs[..., lag] - logs[..., first])[..., None], seed)
+    return tuple(np.nanquantile(means[:, 0], (0.025, 0.975)).tolist())
 
 
 def _logarithms(lagged: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 VANISHING, EXPLODING = 1e-3, 1e3
 """What is left of a gradient at the lag in question, beside lag 0, below or above which it is called so."""
+_FEWEST, _UNCERTAIN = 4, 3.0
+"""With fewer losses and sequences than that a bootstrap says nothing: then this factor, either way, stands for it."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Verdict:
         sentence: what was found, with the thresholds.
         lag: at which it is judged.
         ratio: exp(φ(lag) − φ(first)), what is left of the gradient at that lag; `None` where it is not measured.
-        low, high: the 95 % interval of the ratio.
+        low, high: the 95 % interval of the ratio; of fewer than four losses and sequences, a factor of 3 either way.
         layer: whose gradient it is.
     """
 
@@ -56,22 +58,32 @@ def judge(layer: LayerFlow, anchors: Sequence[int], lag: int) -> Verdict:
             f"exploding: on its way from the loss of step {anchor} the gradient of {name} is not finite at step {step}"
         )
         return Verdict("exploding", sentence, lag, math.inf, None, None, name)
+    if not profile.count.any():
+        sentence = f"inconclusive: no loss that was followed sends any gradient to {name}"
+        return Verdict("inconclusive", sentence, lag, None, None, None, name)
+    if lag <= profile.first:
+        sentence = (
+            f"inconclusive: no loss of {name} reaches further back than lag {lag}; give a longer batch, or a task_lag"
+        )
+        return Verdict("inconclusive", sentence, lag, None, None, None, name)
     if lag > profile.longest:
         sentence = (
             f"inconclusive: lag {lag} is not reached, the longest measured is {profile.longest}; give a longer batch"
         )
         return Verdict("inconclusive", sentence, lag, None, None, None, name)
     first = profile.first
-    change = profile.mean[lag] - profile.mean[first]
+    change = profile.change[lag]
     if not math.isfinite(change):
         sentence = f"vanishing: {lag} steps back the gradient of {name} is zero, or below what its numbers can express"
         return Verdict("vanishing", sentence, lag, 0.0, 0.0, 0.0, name)
     low, high = ratio_interval(by_lag(layer.norms, anchors, layer.reverse), first, lag)
     ratio, low, high = (_exp(value) for value in (change, low, high))
+    if profile.count[lag] < _FEWEST:
+        low, high = ratio / _UNCERTAIN, ratio * _UNCERTAIN
     left = f"{lag} steps back {ratio:.2g} of the gradient of {name} is left"
     word = "vanishing" if ratio < VANISHING else "exploding" if ratio > EXPLODING else "healthy"
     if word == "exploding":
-        beyond = np.flatnonzero(profile.mean - profile.mean[first] > math.log(EXPLODING))
+        beyond = np.flatnonzero(profile.change > math.log(EXPLODING))
         left = f"{left}, above {EXPLODING:g} from lag {beyond[0]} on"
     if any(low < threshold < high for threshold in (VANISHING, EXPLODING)):
         word, left = "inconclusive", f"{left}, and its 95 % interval [{low:.2g}, {high:.2g}] contains a threshold"

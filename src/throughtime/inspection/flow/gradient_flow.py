@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from matplotlib.figure import Figure
 from rich.table import Table
 from torch import Tensor, nn
 
-from ..._errors import ConfigurationError
+from ..._errors import ConfigurationError, UnsupportedError
 from ..._types import Batch, Loss
+from .._numbers import plain
 from .._unrolling import Trajectory, Unrolled, unroll
 from ._flow_picture import draw_flow
 from ._profile import LagProfile, Slope, by_lag, lag_profile
@@ -31,7 +33,8 @@ class LayerFlow:
         norms: itemised: ‖∂ℓ_s/∂z_t‖₂ [anchor, time, batch] of each sequence by itself; NaN where nothing can flow:
             after the loss, before the beginning of the sequence or a reset, in padding; 0 where it is below what the
             model's numbers express with any precision (of float32 3·10⁻³⁵, of float64 10⁻³⁰⁰).
-        accumulated: ‖∂L/∂z_t‖₂ [time, batch], L being the sum of all losses.
+        accumulated: ‖∂L/∂z_t‖₂ [time, batch], L being the sum of all losses; NaN in padding, and for a cell of several
+            states whose output is none of them, so that the loss of a step reads past the cut.
         profile: φ, the mean logarithm by lag, and what follows from it.
     """
 
@@ -96,7 +99,7 @@ class GradientFlow:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and words, without the norms of each sequence."""
         return {
-            "verdict": vars(self.verdict),
+            "verdict": {name: plain(value) for name, value in vars(self.verdict).items()},
             "anchors": list(self.anchors),
             "task_lag": self.task_lag,
             "recurrent": self.recurrent,
@@ -161,7 +164,7 @@ def gradient_flow(
     Raises:
         DataError: for a single step, or values that are not finite.
         ConfigurationError: for a detached loss, one that reads no state, or an anchor that is no step.
-        UnsupportedError: for a recurrence that is not run once over the batch.
+        UnsupportedError: for a recurrence that is not run once over the batch, or whose steps are not the losses'.
 
     Example:
         >>> from throughtime.nn import RNN
@@ -178,6 +181,8 @@ def gradient_flow(
         Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", ICML 2013,
         https://arxiv.org/abs/1211.5063
     """
+    if task_lag is not None and task_lag < 1:
+        raise ConfigurationError(f"task_lag={task_lag}: expected at least 1 step")
     unrolled = unroll(model, batch, loss)
     return followed(unrolled, chosen_anchors(unrolled, anchors), task_lag, progress)
 
@@ -196,14 +201,17 @@ def followed(
         for anchor, found in zip(chosen, unrolled.gradients(chosen, trajectory), strict=True):
             watch(trajectory, anchor, found)
             norms.append(np.stack([norms_of(parts) for parts in found]))
+            _check_order(unrolled, trajectory, anchor, norms[-1])
             done += 1
             progress(done / (len(chosen) * len(unrolled.trajectories)))
         masked = np.where(_flowing(unrolled, chosen, trajectory.place.reverse), np.stack(norms), np.nan)
         accumulated = np.stack([norms_of(parts) for parts in unrolled.accumulated(trajectory)])
-        accumulated[unrolled.weights.cpu().numpy() == 0] = np.nan
+        accumulated[~np.broadcast_to(_real(unrolled), accumulated.shape)] = np.nan
+        if trajectory.reads_past_cut:
+            accumulated[:] = np.nan
+            masked[np.arange(len(chosen)), list(chosen)] = np.nan
         layers.append(_layer(trajectory, masked, accumulated, chosen))
-    lag = task_lag if task_lag is not None else usual_lag(layers[-1].profile)
-    verdicts = tuple(judge(layer, chosen, lag) for layer in layers)
+    verdicts = tuple(judge(layer, chosen, task_lag or usual_lag(layer.profile)) for layer in layers)
     return GradientFlow(tuple(layers), tuple(chosen), task_lag, unrolled.recurrent, overall(verdicts), verdicts)
 
 
@@ -214,15 +222,16 @@ def chosen_anchors(unrolled: Unrolled, anchors: int | Iterable[int]) -> list[int
         ConfigurationError: for steps that are none, or whose loss counts nowhere.
     """
     counting = (unrolled.weights != 0).sum(1)
-    if isinstance(anchors, int):
+    if isinstance(anchors, Integral):
         if anchors < 1:
             raise ConfigurationError(f"anchors={anchors}: expected at least 1")
         possible = [int(step) for step in (counting >= max(1, int(counting.max()) / 2)).nonzero()[:, 0] if step > 0]
         if not possible:
             raise ConfigurationError("no loss after the first step counts: all weights are zero, or all lengths 1")
         latter = [step for step in possible if 2 * step >= unrolled.steps - 1] or possible
-        return [latter[at] for at in np.unique(np.linspace(0, len(latter) - 1, anchors).round().astype(int))]
-    chosen = sorted(set(anchors))
+        return [latter[at] for at in np.unique(np.linspace(0, len(latter) - 1, int(anchors)).round().astype(int))]
+    assert not isinstance(anchors, int)
+    chosen = sorted({int(anchor) for anchor in anchors})
     for anchor in chosen:
         if not 0 <= anchor < unrolled.steps or counting[anchor] == 0:
             raise ConfigurationError(f"anchor {anchor}: expected a step whose loss counts, 0 to {unrolled.steps - 1}")
@@ -250,13 +259,30 @@ def norms_of(parts: Sequence[Tensor]) -> np.ndarray:
 
 def _flowing(unrolled: Unrolled, anchors: Sequence[int], reverse: bool) -> np.ndarray:
     """Where a gradient can arrive at all, bool [anchor, time, batch]."""
-    begun, weights = unrolled.begun.cpu().numpy(), unrolled.weights.cpu().numpy()
-    steps = np.arange(len(begun))[:, None]
-    lengths = unrolled.batch.lengths
-    real = steps < (len(begun) if lengths is None else lengths.cpu().numpy())
+    begun, counts = unrolled.begun.cpu().numpy(), (unrolled.weights != 0).cpu().numpy()
+    steps, real = np.arange(len(begun))[:, None], _real(unrolled)
     found = []
     for anchor in anchors:
         same = begun == begun[anchor]
         side = steps >= anchor if reverse else steps <= anchor
-        found.append(real & side & same & (weights[anchor] != 0))
+        found.append(real & side & same & counts[anchor])
     return np.stack(found)
+
+
+def _real(unrolled: Unrolled) -> np.ndarray:
+    """What is no padding, bool [time, batch]."""
+    lengths = unrolled.batch.lengths
+    steps = np.arange(unrolled.steps)[:, None]
+    return steps < (unrolled.steps if lengths is None else lengths.cpu().numpy())
+
+
+def _check_order(unrolled: Unrolled, trajectory: Trajectory, anchor: int, norms: np.ndarray) -> None:
+    """Refuse losses that read later steps, where nothing in the model runs backward."""
+    later = norms[anchor + 1 :]
+    if any(one.place.reverse for one in unrolled.trajectories) or not trajectory.recurrent or not later.any():
+        return
+    step = anchor + 1 + int(np.flatnonzero(later.any(1))[0])
+    raise UnsupportedError(
+        f"the loss of step {anchor} depends on step {step} of {trajectory.name}: its steps are not the losses', "
+        "as of an encoder that is read whole before anything is predicted"
+    )

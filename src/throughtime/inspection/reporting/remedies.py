@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..._errors import UnsupportedError
 from ..._types import Batch, Loss
 from ...nn import LSTM, RNN
 from ...nn._initialise import initialise_memories
@@ -79,7 +80,7 @@ class _Case:
         steps, lag = len(self.batch.inputs), self.flow.verdict.lag
         reaching = [anchor for anchor in self.flow.anchors if lag <= anchor < steps] or list(self.flow.anchors)
         few = [reaching[at] for at in np.unique(np.linspace(0, len(reaching) - 1, _ANCHORS).round().astype(int))]
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(0)
             try:
                 changed = change(deepcopy(self.model)).to(next(self.model.parameters()))
@@ -257,10 +258,14 @@ def _replaced(model: nn.Module, make: Callable[[Any], nn.Module]) -> nn.Module:
     """The model with each plain RNN layer, ours or torch.nn's, replaced."""
     if isinstance(model, nn.RNN) or type(model) is RNN:
         return make(model)
+    replaced = 0
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if isinstance(child, nn.RNN) or type(child) is RNN:
                 setattr(parent, name, make(child))
+                replaced += 1
+    if not replaced:
+        raise UnsupportedError("there is no RNN layer to replace")
     return model
 
 

@@ -191,5 +191,7 @@ def _notes(flow: GradientFlow, document: dict[str, Any], batch: Batch) -> list[s
     if len(layer["units"]) < layer["hidden"]:
         notes.append(f"{len(layer['units'])} of {layer['hidden']} units are shown")
     if not flow.recurrent:
-        notes.append("the model has no recurrence: in the place of its states stand its inputs")
+        notes.append(
+            "no recurrence can be seen in the model (a cell of your own is seen in Recurrent): its inputs stand instead"
+        )
     return notes

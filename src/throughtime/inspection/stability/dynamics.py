@@ -16,6 +16,7 @@ from torch.distributions import Distribution
 from ..._errors import ConfigurationError, UnsupportedError
 from ..._types import Batch, Loss
 from ...models.sequence import negative_log_likelihood
+from .._numbers import plain
 from .._unrolling import Trajectory, in_float64, unroll
 from ..flow.gradient_flow import GradientFlow
 from ._jacobian_spectra import JacobianSpectra, RecurrentBlock, bound_of, jacobian_spectra, recurrent_blocks
