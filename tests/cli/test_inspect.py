@@ -98,7 +98,7 @@ def test_explore_serves_the_page_until_it_is_interrupted(
     pages: list[str] = []
 
     class Interrupted:
-        def wait(self) -> None:
+        def wait(self, seconds: float) -> bool:
             pages.append(urlopen(opened[0]).read().decode())
             raise KeyboardInterrupt
 

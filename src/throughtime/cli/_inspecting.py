@@ -55,8 +55,8 @@ def inspected(run: Path, file: Path | None, lag: int | None, steps: int | None, 
         )
 
 
-def shown(found: Report) -> Group:
-    """The verdict, the profile, five numbers and one remedy."""
+def shown(found: Report, by_default: bool) -> Group:
+    """The verdict, at a lag that was named or chosen by default, the profile, five numbers and one remedy."""
     verdict = found.flow.verdict
     _, _, rest = found.sentence.partition(": ")
     line = Text(f"{verdict.word}: ", style=f"bold {_COLOURS[verdict.word]}") + Text(rest, style="not bold default")
@@ -65,11 +65,14 @@ def shown(found: Report) -> Group:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for figure in found.figures:
         table.add_row(figure.name, f"{figure.value} {figure.unit}".strip(), Text(figure.meaning, style="dim"))
-    parts = [line, Text(), spark, Text(), table]
+    chosen = f"judged at lag {verdict.lag}, the longest that half of the losses reach; --lag names another"
+    parts = [line, *([Text(chosen, style="dim")] if by_default else []), Text(), spark, Text(), table]
     if found.remedies:
         first = found.remedies[0]
-        said = Text(f"try {first.title}: ", style="bold") + Text(first.evidence, style="not bold default")
-        parts += [Text(), said, *([Text(f"  throughtime train … {first.option}")] if first.option else [])]
+        helps = first.verdict is None or first.verdict.word == "healthy"
+        said = Text(f"try {first.title}{'' if helps else ', which alone is not enough'}: ", style="bold")
+        said += Text(first.evidence, style="not bold default")
+        parts += [Text(), said, *([Text(f"  throughtime train FILE {first.option}")] if first.option else [])]
     return Group(*parts)
 
 

@@ -41,4 +41,5 @@ def explore(
         if browser:
             webbrowser.open(address)
         with suppress(KeyboardInterrupt):
-            Event().wait()
+            while not Event().wait(0.2):  # so that Ctrl-C is seen, whichever thread it reaches
+                pass

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .._errors import ConfigurationError
 from .._files import replacing
 from ..web import render
 from . import _options as options
@@ -37,12 +38,14 @@ def inspect(
 
       throughtime inspect runs/co2 --lag 52 --out co2.html
     """
-    found = inspected(run, file, lag, steps, anchors, device)
     path = run / "inspection.html" if page is None else page
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"--out {path}: there is no folder {path.parent}")
+    found = inspected(run, file, lag, steps, anchors, device)
     with replacing(path) as temporary:
         temporary.write_text(render(found.document), encoding="utf-8")
     if json:
         print_json(found.to_dict() | {"page": str(path)})
         return
-    out.print(shown(found))
-    say(f"\nsaved to {path}; to look at it here: throughtime explore {run}")
+    out.print(shown(found, lag is None))
+    say(f"\nsaved to {path}: open it in a browser")

@@ -154,12 +154,13 @@ def unroll(model: nn.Module, batch: Batch, loss: Loss, *, steps: int = 2) -> Unr
         ConfigurationError: where the loss depends on no state.
         UnsupportedError: where a recurrence is not run once over the whole batch.
     """
+    _check_given(model, batch)
     sideways = bool(getattr(model, "batch_first", False))
     given = batch.inputs.shape[1 if sideways else 0]
     if given < steps:
         raise DataError(f"the batch has {given} steps, and to look back through time takes {steps} at least")
     batch, named = batch.segment(0, len(batch.inputs)), type(model).__name__
-    fed = _Stateless(model) if _takes_no_state(model) else model
+    fed = taking_state(model)
     found: dict[str, Trajectory] = {}
 
     def visit(place: Place, x: Tensor, before: State, after: State) -> State:
@@ -175,7 +176,7 @@ def unroll(model: nn.Module, batch: Batch, loss: Loss, *, steps: int = 2) -> Unr
             trajectories = [trajectory]
     if sideways:
         values, weights, batch = values.T, None if weights is None else weights.T, _time_first(batch)
-    trajectories = tuple(_in_order(trajectory, len(values)) for trajectory in trajectories)
+    trajectories = tuple(_in_order(trajectory, *values.shape) for trajectory in trajectories)
     _check(values, trajectories, named)
     weights = torch.ones_like(values) if weights is None else weights.detach().to(values)
     return Unrolled(trajectories, values, weights, _begun(batch, values), batch)
@@ -227,22 +228,23 @@ def _cut(part: Tensor) -> Tensor:
     return part.view_as(part) if part.requires_grad else part.detach().requires_grad_()
 
 
-def _takes_no_state(model: nn.Module) -> bool:
-    """Whether it is a plain module of torch's, `output = model(x)`."""
+def taking_state(model: nn.Module) -> nn.Module:
+    """`model`; around a plain module of torch's, `output = model(x)`, one that is given a state and ignores it."""
     parameters = inspect.signature(model.forward).parameters.values()
     needed = [one for one in parameters if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
-    return len(needed) == 1 and not has_state(model)
+    return _Stateless(model) if len(needed) == 1 and not has_state(model) else model
 
 
 class _Stateless(nn.Module):
-    """Around a model without a state, one that keeps none."""
+    """Around a model without a state, one that gives none back."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, x: Tensor, state: State = None, **marks: Tensor) -> tuple[Any, State]:
-        output = self.model(x, **accepted(self.model, type(self.model).__name__, **marks))
+        given = (x,) if state is None else (x, state)
+        output = self.model(*given, **accepted(self.model, type(self.model).__name__, **marks))
         return output if isinstance(output, tuple) else (output, None)
 
 
@@ -318,13 +320,30 @@ def _fed_whole(model: nn.Module, batch: Batch, loss: Loss) -> tuple[Trajectory, 
         handle.remove()
 
 
-def _in_order(trajectory: Trajectory, steps: int) -> Trajectory:
+def _check_given(model: Any, batch: Any) -> None:
+    if not isinstance(model, nn.Module):
+        raise ConfigurationError(f"the model is a {type(model).__name__}: expected a torch.nn.Module")
+    if not isinstance(batch, Batch):
+        raise ConfigurationError(f"the batch is a {type(batch).__name__}: expected Batch(inputs, targets), time first")
+    if (
+        isinstance(batch.inputs, Tensor)
+        and batch.inputs.is_floating_point()
+        and not getattr(model, "batch_first", False)
+    ):
+        for time, row in enumerate(batch.inputs):
+            real = row if batch.lengths is None else row[(batch.lengths > time).to(row.device)]
+            if not torch.isfinite(real).all():
+                check_finite(row, "the input", time)
+
+
+def _in_order(trajectory: Trajectory, steps: int, sequences: int = 0) -> Trajectory:
     """The steps in the order of time."""
     taken = len(trajectory.after)
     if taken != steps:
+        turned = "; it looks as if the module is batch_first inside: say batch_first = True in it, or transpose(0, 1)"
         raise UnsupportedError(
             f"{trajectory.name} took {taken} steps for {steps} losses: expected one a step, from a module that is "
-            "called once over the whole batch"
+            f"called once over the whole batch{turned if taken == sequences else ''}"
         )
     if not trajectory.place.reverse:
         return trajectory

@@ -29,7 +29,8 @@ def first_batch(run: Run, data: SeriesData | TextData | SoundData, steps: int | 
         ]
         long_enough = [pair for pair in pairs if len(pair) >= steps]
         if not long_enough or steps < 2:
-            raise DataError(f"the longest series has {max(map(len, pairs))} steps, {steps} are asked for: 2 at least")
+            longest = max(map(len, pairs))
+            raise DataError(f"the longest series has {longest} steps, {steps} are asked for: ask for fewer, 2 at least")
         return next(Windows(long_enough, steps - 1, 1, task.batch_size, count_lookback=True).batches(0))
     assert isinstance(run, SymbolRun)
     assert not isinstance(data, SeriesData)

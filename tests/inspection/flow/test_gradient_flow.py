@@ -381,8 +381,14 @@ class TestRefusals:
         batch.inputs[4, 1, 0] = bad
         layer = RNN(2, 4, nonlinearity="relu").double()
         layer.weight_ih_l0.data.abs_()
-        with pytest.raises(DataError, match=rf"h of RNN is {word} at step 4 of sequence 1, the first"):
+        with pytest.raises(DataError, match=rf"the input is {word} at step 4 of sequence 1, the first"):
             gradient_flow(layer, batch, mean_squared_error)
+
+    def test_a_state_that_overflows(self) -> None:
+        batch = positive(8)
+        layer = scaled_identity(1e60)
+        with pytest.raises(DataError, match=r"h of RNN is infinite at step 6 of sequence 0, the first"):
+            gradient_flow(layer, batch, plain_sum)
 
     def test_a_loss_that_is_not_finite(self) -> None:
         batch = numbers(6, 3, 2, 4)

@@ -171,9 +171,7 @@ def test_an_encoder_is_refused() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.decoder(x, self.encoder(x)[1])[0]
 
-    with pytest.raises(
-        UnsupportedError, match=r"depends on step \d+ of encoder: its steps are not the losses"
-    ):
+    with pytest.raises(UnsupportedError, match=r"depends on step \d+ of encoder: its steps are not the losses"):
         gradient_flow(Translator().double(), numbers(8, 2, 4), mean_squared_error)
 
 
@@ -204,7 +202,7 @@ def test_half_precision() -> None:
 
 @pytest.mark.parametrize("lag", [0, -5])
 def test_a_lag_that_is_none(lag: int) -> None:
-    with pytest.raises(ConfigurationError, match=rf"task_lag={lag}: expected at least 1 step"):
+    with pytest.raises(ConfigurationError, match=rf"task_lag={lag}: expected a number of steps, at least 1"):
         gradient_flow(GRU(2, 4).double(), numbers(8, 2, 4), mean_squared_error, lag)
 
 

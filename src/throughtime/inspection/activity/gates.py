@@ -226,15 +226,15 @@ def _with_loss(model: nn.Module, batch: Batch, loss: Loss) -> list[Trajectory]:
 
 def _trajectories(model: nn.Module, batch: Batch, time: int) -> list[Trajectory]:
     """Of each recurrence, in the order of time; none of a model that has none."""
-    found: dict[int, Trajectory] = {}
+    found: dict[str, Trajectory] = {}
 
     def visit(place: Place, x: Tensor, before: State, after: State) -> State:
-        return found.setdefault(id(place), Trajectory(place)).add(x, before, after)
+        return found.setdefault(place.name, Trajectory(place)).add(x, before, after)
 
     with evaluated(model), torch.no_grad(), visited(model, visit) as places:
         if places:
             _run(model, batch)
-            return [_in_order(found[id(place)], time) for place in places if id(place) in found]
+            return [_in_order(found[place.name], time) for place in places if place.name in found]
         if not has_state(model) or not streams(model) or _known(model):
             return []
         stepped, state = _Stepped(model), initial_state(model, batch.inputs.shape[1])

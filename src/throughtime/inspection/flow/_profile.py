@@ -73,8 +73,8 @@ class LagProfile:
 
     @property
     def half_life(self) -> float | None:
-        """Steps in which the gradient halves; negative, those in which it doubles; `None` without a fit."""
-        if self.fit is None or self.fit.value == 0:
+        """Steps in which the gradient halves; negative, those in which it doubles; `None` where the slope may be 0."""
+        if self.fit is None or self.fit.low <= 0 <= self.fit.high:
             return None
         return float(np.log(2) / -self.fit.value)
 
@@ -162,7 +162,7 @@ def _replicates(logs: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _slope(logs: np.ndarray, mean: np.ndarray, lags: np.ndarray, seed: int) -> Slope | None:
-    if len(lags) < 3:
+    if len(lags) < 4:
         return None
     centred = lags - lags.mean()
     line = centred / (centred**2).sum()

@@ -62,25 +62,27 @@ def judge(layer: LayerFlow, anchors: Sequence[int], lag: int) -> Verdict:
         sentence = f"inconclusive: no loss that was followed sends any gradient to {name}"
         return Verdict("inconclusive", sentence, lag, None, None, None, name)
     if lag <= profile.first:
-        sentence = (
-            f"inconclusive: no loss of {name} reaches further back than lag {lag}; give a longer batch, or a task_lag"
-        )
+        sentence = f"inconclusive: no loss of {name} reaches further back than lag {lag}; give more steps"
         return Verdict("inconclusive", sentence, lag, None, None, None, name)
     if lag > profile.longest:
-        sentence = (
-            f"inconclusive: lag {lag} is not reached, the longest measured is {profile.longest}; give a longer batch"
-        )
+        sentence = f"inconclusive: lag {lag} is not reached, the longest measured is {profile.longest}; give more steps"
         return Verdict("inconclusive", sentence, lag, None, None, None, name)
     first = profile.first
     change = profile.change[lag]
     if not math.isfinite(change):
-        sentence = f"vanishing: {lag} steps back the gradient of {name} is zero, or below what its numbers can express"
+        reason = "is zero, or below what its numbers can express"
+        if layer.parts == ("x",):
+            reason = (
+                f"is zero: no loss reads more than {int(np.flatnonzero(np.isfinite(profile.change))[-1]) + 1} steps"
+            )
+        sentence = f"vanishing: {lag} steps back the gradient of {name} {reason}"
         return Verdict("vanishing", sentence, lag, 0.0, 0.0, 0.0, name)
     low, high = ratio_interval(by_lag(layer.norms, anchors, layer.reverse), first, lag)
     ratio, low, high = (_exp(value) for value in (change, low, high))
     if profile.count[lag] < _FEWEST:
         low, high = ratio / _UNCERTAIN, ratio * _UNCERTAIN
-    left = f"{lag} steps back {ratio:.2g} of the gradient of {name} is left"
+    back = f"{lag} step{'s' if lag > 1 else ''} back"
+    left = f"{back} {ratio:.2g} of the gradient of {name} is left"
     word = "vanishing" if ratio < VANISHING else "exploding" if ratio > EXPLODING else "healthy"
     if word == "exploding":
         beyond = np.flatnonzero(profile.change > math.log(EXPLODING))

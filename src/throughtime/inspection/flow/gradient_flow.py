@@ -181,8 +181,8 @@ def gradient_flow(
         Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", ICML 2013,
         https://arxiv.org/abs/1211.5063
     """
-    if task_lag is not None and task_lag < 1:
-        raise ConfigurationError(f"task_lag={task_lag}: expected at least 1 step")
+    if task_lag is not None and (not isinstance(task_lag, Integral) or task_lag < 1):
+        raise ConfigurationError(f"task_lag={task_lag}: expected a number of steps, at least 1")
     unrolled = unroll(model, batch, loss)
     return followed(unrolled, chosen_anchors(unrolled, anchors), task_lag, progress)
 

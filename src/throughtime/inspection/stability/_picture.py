@@ -88,11 +88,7 @@ def _draw_condition(axes: Axes, layer: LayerDynamics) -> None:
         top = float(condition.high[shown].max())
         if top > _DOUBLE:
             axes.set_xscale("log")
-            axes.set_yscale("log", subs=[3])
-            axes.yaxis.set_minor_formatter("{x:g}")
-            axes.set(ylim=(max(0.1, 0.7 * float(condition.low[shown].min())), 1.4 * top))
-        else:
-            axes.set_ylim(0, max(1.0, 1.1 * top))
+        axes.set_ylim(0, max(1.0, 1.1 * top))
     else:
         axes.text(0.5, 0.5, "singular", transform=axes.transAxes, ha="center", color=PALETTE["grey"])
     for digits, name in ((_SINGLE, "beyond float32"), (_DOUBLE, "beyond float64")):

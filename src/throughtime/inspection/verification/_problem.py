@@ -16,7 +16,7 @@ from ..._types import Batch, Loss, State
 from ...gradients._random import Replay
 from ...gradients.strategy import add_gradient, step_losses
 from ...nn._stack import Stack
-from .._unrolling import check_finite, in_float64
+from .._unrolling import check_finite, in_float64, taking_state
 from ._blocks import Block, blocks_of, whole
 from ._differences import Difference, difference
 
@@ -156,7 +156,7 @@ class Problem:
             yield
 
     def _weighted(self, batch: Batch, state: State) -> tuple[Tensor, State]:
-        values, weights, after = step_losses(self.model, batch, self.loss, state)
+        values, weights, after = step_losses(taking_state(self.model), batch, self.loss, state)
         return values if weights is None else values * weights, after
 
 
