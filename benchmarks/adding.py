@@ -38,6 +38,7 @@ CASES = (
     Case("the orthogonal RNN that was proposed", lambda: tt.RNN(2, HIDDEN, recurrent_init="orthogonal")),
     Case("LSTM, untrained", lambda: tt.LSTM(2, HIDDEN)),
     Case("LSTM with a forget bias of 1, trained", lambda: tt.LSTM(2, HIDDEN, forget_bias=1.0), 1e-2),
+    Case("LSTM with a forget bias of 4.6, trained", lambda: tt.LSTM(2, HIDDEN, forget_bias=4.6), 1e-2),
     Case("RNN with ρ = 1.5, untrained, lag 300", lambda: growing(1.5), lag=300),
     Case("the LSTM that was proposed, lag 300", lambda: tt.LSTM(2, HIDDEN, chrono_init=300), lag=300),
 )

@@ -216,7 +216,7 @@ def test_the_wall_is_dragged(visit: Callable[..., Visit], make_document: Make) -
     assert seen.text('[data-fate="cut"]') == "cut"
     norms = [10**v for v in document["layers"][0]["flow"][0][-1]]
     share = 100 * sum(norms[:20]) / sum(norms)
-    told = re.search(r"K = 39: the wall cuts 20 steps and ([\d.]+) % of the summed norms", seen.text("#walled"))
+    told = re.search(r"K = 40: the wall cuts 20 steps and ([\d.]+) % of the summed norms", seen.text("#walled"))
     assert told is not None
     assert float(told[1]) == pytest.approx(share, rel=0.05)
     assert "cut" in seen.text("#product")
@@ -237,7 +237,7 @@ def test_a_link_restores_everything_and_back_goes_back(visit: Callable[..., Visi
     link = "#layer=0&loss=50&step=30&wall=12&scale=relative&from=10&to=58&sample=9&weights=1"
     seen = visit(make_document("lstm", layers=2, rate=-0.1), link)
     assert "the loss of step 50" in seen.text("#story")
-    assert "K = 38" in seen.text("#walled")
+    assert "K = 39" in seen.text("#walled")
     assert seen.page.input_value("#choose-layer") == "0"
     assert seen.page.input_value("#choose-sample") == "2"
     assert seen.page.input_value("#choose-weights") == "1"

@@ -517,3 +517,41 @@ class TestRefusals:
         with pytest.raises(RuntimeError):
             summary(model, torch.zeros(2, 3))
         assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
+
+
+def _block(*layers: nn.Module) -> nn.Sequential:
+    return nn.Sequential(*layers)
+
+
+class Skipping(nn.Module):
+    """Two paths of other kernels, added, and a convolution after them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Conv2d(1, 1, size, padding=size // 2) for size in (7, 1, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.c(torch.relu(self.a(x) + self.b(x)))
+
+
+def test_receptive_fields_through_containers_and_joins() -> None:
+    conv = lambda: nn.Conv2d(1, 1, 3, padding=1)  # noqa: E731
+    nested = summary(_block(_block(conv(), nn.ReLU()), _block(conv(), nn.ReLU()), conv()), torch.zeros(1, 1, 16, 16))
+    told = [line for layer in nested.layers for line in layer.lines if line.startswith("receptive field")]
+    assert [size for line, size in zip(told, (3, 5, 7), strict=True) if str(size) not in line] == []
+    joined = summary(Skipping(), torch.zeros(1, 1, 16, 16))
+    told = [line for layer in joined.layers for line in layer.lines if line.startswith("receptive field")]
+    assert "9" in told[-1]
+
+
+def test_receptive_fields_are_not_guessed() -> None:
+    class Pooling(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3, padding=1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.b(nn.functional.max_pool2d(self.a(x), 3, 1, 1))
+
+    told = [line for layer in summary(Pooling(), torch.zeros(1, 1, 16, 16)).layers for line in layer.lines]
+    assert any("not followed" in line for line in told)

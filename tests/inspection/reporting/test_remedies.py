@@ -99,7 +99,7 @@ def test_a_cut_that_takes_away_what_would_arrive() -> None:
     (longer,) = remedies(model, seen, lambda output, target: output.sum(-1), flow, truncation=10)
     share = (0.95**10 - 0.95**STEPS) / (1 - 0.95**STEPS)
     assert f"{share:.0%} of the gradient comes from 10 steps back" in longer.evidence
-    assert longer.option == f"--strategy truncated:10,{flow.reach}"
+    assert longer.option == f"--strategy truncated:10,{flow.reach + 1}"
     assert remedies(model, seen, lambda output, target: output.sum(-1), flow, truncation=79) == ()
 
 

@@ -443,3 +443,18 @@ def test_random_numbers_are_drawn_alike(batch):
     assert torch.equal(random, torch.get_rng_state())
     assert found.agrees, found.verdict
     assert found.blocks[0].name == "scale"
+
+
+def test_units_that_stand_at_a_kink_together_are_no_alarm() -> None:
+    """Blank steps and no bias: all units of a ReLU are at 0, where torch says 0 and any slope is as good."""
+    torch.manual_seed(0)
+    layer = ours.RNN(1, 8, nonlinearity="relu")
+    with torch.no_grad():
+        layer.weight_hh_l0.copy_(torch.eye(8))
+        layer.bias_ih_l0.zero_()
+        layer.bias_hh_l0.zero_()
+    x = (torch.rand(6, 2, 1) < 0.5).float()
+    x[0] = 0
+    found = gradcheck(layer, Batch(x, torch.randn(6, 2, 8)), mean_squared_error)
+    assert found.agrees, found.verdict
+    assert sum(block.kinks for block in found.blocks) > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from math import prod
@@ -15,6 +15,7 @@ from torch.distributions import Distribution
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.rnn import PackedSequence
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
@@ -131,7 +132,6 @@ class _Walk:
         self.order: list[Seen] = []
         self.of: dict[nn.Module, Seen] = {}
         self.fields: dict[int, tuple[Tensor, Field]] = {}
-        self.shapes: dict[Shape, Field] = {}
         self._enter(model, "", None)
 
     @property
@@ -149,6 +149,7 @@ class _Walk:
                 if isinstance(module, MultiHeadAttention):
                     module.attend = self._attending(module)
                     undo.callback(delattr, module, "attend")
+            undo.enter_context(_Joining(self))
             yield
 
     def _enter(self, module: nn.Module, name: str, owner: Seen | None) -> None:
@@ -238,11 +239,13 @@ class _Walk:
         if not given or not isinstance(given[0], Tensor) or not isinstance(result, Tensor):
             return
         x, sizes = given[0], spatial(row.module)
+        if sizes is None and any(True for _ in row.module.children()):
+            return  # the modules inside have told
         axes = len(sizes[0]) if sizes is not None else x.dim() - 2
         if axes < 1:
             return
         known = self.fields.get(id(x))
-        before = known[1] if known is not None else self.shapes.get(tuple(x.shape))
+        before = None if known is None else known[1]
         if before is None and not self.fields:
             before = Field((1,) * axes, (1,) * axes)
             self._keep(x, before)
@@ -259,7 +262,14 @@ class _Walk:
 
     def _keep(self, tensor: Tensor, field: Field) -> None:
         self.fields[id(tensor)] = (tensor, field)
-        self.shapes[tuple(tensor.shape)] = field
+
+    def joined(self, tensors: Sequence[Tensor], result: Tensor) -> None:
+        """What is computed number by number has seen all that any of its operands has."""
+        known = [self.fields[id(one)][1] for one in tensors if id(one) in self.fields]
+        same = [one for one in known if len(one.size) == len(known[0].size) and one.jump == known[0].jump]
+        if known and len(same) == len(known):
+            size = tuple(max(sizes) for sizes in zip(*(one.size for one in known), strict=True))
+            self._keep(result, Field(size, known[0].jump))
 
 
 def _grown(before: Field, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape) -> Field:
@@ -297,6 +307,29 @@ def _counted(model: nn.Module, given: Given) -> dict[str, int] | None:
     except (RuntimeError, NotImplementedError, TypeError):
         return None
     return {row.name: row.credit // 2 for row in walk.rows if row.name not in doubting.names}
+
+
+class _Joining(TorchFunctionMode):
+    """Follows receptive fields through what a forward computes number by number, between modules."""
+
+    def __init__(self, walk: _Walk) -> None:
+        super().__init__()
+        self.walk = walk
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and getattr(func, "__name__", "").strip("_") in _POINTWISE:
+            tensors = [one for one in args if isinstance(one, Tensor)]
+            if any(one.shape == result.shape for one in tensors):
+                self.walk.joined(tensors, result)
+        return result
+
+
+_POINTWISE = {
+    *("relu", "gelu", "silu", "elu", "selu", "leaky_relu", "hardtanh", "softplus", "tanh", "sigmoid"),
+    *("add", "iadd", "radd", "sub", "rsub", "mul", "rmul", "div", "truediv"),
+    *("dropout", "clone", "contiguous", "batch_norm", "layer_norm"),
+}
 
 
 class _Doubting(TorchDispatchMode):

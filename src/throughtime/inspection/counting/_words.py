@@ -118,7 +118,7 @@ def _convolution_lines(row: Seen) -> list[str]:
     words = [_size_words(*one) for one in zip(row.sides, outputs, *sizes, strict=True)]
     lines += _by_axis("output", words)
     if row.reads is None:
-        return [*lines, "receptive field: not followed, as what went in came from no module"]
+        return [*lines, "receptive field: not followed, as what went in was made otherwise than number by number"]
     before, after = row.reads
     kernels, dilations = sizes[0], sizes[3]
     grown = [

@@ -15,7 +15,7 @@ from ..._errors import UnsupportedError
 from .._gating import opened
 from .._unrolling import Trajectory, Unrolled
 from ..explanation._choice import derivation_of
-from ..flow._paths import Paths
+from ..flow._paths import ELSEWHERE, Paths
 from ..flow.gradient_flow import GradientFlow, LayerFlow, norms_of
 from ..flow.weight_gradient import WeightGradient
 
@@ -162,7 +162,8 @@ def _layer(
 
 def _split(splits: dict[int, dict[str, np.ndarray]], anchors: list[int], samples: int) -> dict[str, Any] | None:
     """By what a jump is made of: [sample][anchor][step], in nats."""
-    parts = [part for part in next(iter(splits.values()), {}) if any(_felt(splits[anchor][part]) for anchor in anchors)]
+    named = next(iter(splits.values()), {})
+    parts = [part for part in named if part != ELSEWHERE or any(_felt(splits[anchor][part]) for anchor in anchors)]
     found = {
         part: [[encoded(splits[anchor][part][:, at], 4, missing=True) for anchor in anchors] for at in range(samples)]
         for part in parts
@@ -213,7 +214,7 @@ def _formulas(trajectory: Trajectory, paths: Sequence[str]) -> dict[str, Any]:
     except UnsupportedError:
         return {"step": [], "jump": [], "paths": {}}
     jump = [equation.formula for equation in derived.backward if equation.formula.startswith("δ")]
-    sent = dict(_PATHS[trajectory.place.kind])
+    sent = {} if "peephole" in trajectory.place.options else dict(_PATHS[trajectory.place.kind])
     if "reset_after=False" in trajectory.place.options:
         sent["new gate"] = "r_t ⊙ W_hnᵀ δaⁿ_t"
     return {

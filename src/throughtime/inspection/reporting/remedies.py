@@ -292,6 +292,6 @@ def _longer(flow: GradientFlow, truncation: int | None) -> Remedy | None:
         return None
     evidence = (
         f"{beyond:.0%} of the gradient comes from {truncation} steps back and more, where training cuts it; 95 % of it "
-        f"come from {flow.reach} steps"
+        f"come from {flow.reach + 1} steps"
     )
-    return Remedy("a longer k2", evidence, f"--strategy truncated:{truncation},{max(flow.reach, truncation + 1)}")
+    return Remedy("a longer k2", evidence, f"--strategy truncated:{truncation},{max(flow.reach, truncation) + 1}")

@@ -87,6 +87,8 @@ class LayerDynamics:
         exponent = f"λ_max of {self.name} is {self.exponent:.3g}{error} nats a step"
         if self.word == "marginal":
             return f"marginal: {exponent}, not to be told from 0: gradients neither fade nor grow for long"
+        if math.isinf(self.exponent):
+            return f"{self.word}: of small changes of {self.name}, and of gradients on their way back, nothing is left"
         time = math.log(2) / abs(self.exponent)
         what = "halve" if self.exponent < 0 else "double"
         return f"{self.word}: {exponent}: small changes, and gradients on their way back, {what} in {time:.3g} steps"

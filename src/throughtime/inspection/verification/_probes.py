@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -48,8 +49,9 @@ class Probed:
 
     @property
     def apart(self) -> Tensor:
-        """|analytic − numeric|."""
-        return (self.analytic - self.values).abs()
+        """|analytic − numeric|; 0 at a kink, where several numbers are right."""
+        kinks = torch.tensor([found.kink for found in self.numeric])
+        return (self.analytic - self.values).abs().masked_fill(kinks, 0.0)
 
     @property
     def allowed(self) -> Tensor:
@@ -70,7 +72,7 @@ class Probed:
     def resolution(self) -> float:
         """The smallest relative mistake that would have shown everywhere but at kinks."""
         smooth = [found.error for found in self.numeric if not found.kink]
-        return self.tolerance + _ratio(max(smooth, default=0.0), self.scale)
+        return self.tolerance + _ratio(max(smooth, default=math.inf), self.scale)
 
     def worst(self) -> int:
         """Of the derivatives, that which is furthest beyond what is allowed; an entry rather than a direction."""

@@ -32,7 +32,7 @@ class CheckedBlock:
         gate: the gate, `None` where the parameter is not split.
         size: entries there are.
         checked: entries that were moved; where these are not all, one random direction through all was too.
-        kinks: how many of these derivatives stand at a kink, where any number between both slopes is right.
+        kinks: how many of these derivatives stand at a kink, where several numbers are right: they are left out.
         apart: the largest |analytic − numeric|.
         relative: that, divided by the largest numeric derivative of the block, or by its error where that is larger.
         index: in the parameter, of the worst entry; `None` where only the direction through all entries shows it.

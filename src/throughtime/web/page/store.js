@@ -10,7 +10,7 @@ function defaults(trace) {
   const layer = told < 0 ? last : told;
   const anchors = trace.layers[layer].anchors;
   const loss = trace.layers[layer].reverse ? anchors[0] : anchors[anchors.length - 1];
-  const wall = trace.truncation ? Math.max(0, loss - trace.truncation) : 0;
+  const wall = trace.truncation ? Math.max(0, loss - trace.truncation + 1) : 0;
   const block = Math.max(0, trace.layers[layer].weights.findIndex((one) => /_hh/.test(one.name)));
   return { layer, sample: 0, loss, step: null, wall, scale: 'absolute', view: 'unrolled', block,
     from: null, to: null };
@@ -44,10 +44,9 @@ export class Store {
       layer, sample: place < 0 ? usual.sample : place, loss: whole('loss', 0, trace.steps - 1),
       step: whole('step', 0, trace.steps - 1), wall: whole('wall', 0, trace.steps),
       scale: among('scale', ['absolute', 'relative']), view: among('view', ['unrolled', 'rolled']),
-      block: whole('weights', 0, Math.max(0, trace.layers[layer].weights.length - 1)),
+      block: Math.min(whole('weights', 0, 1e9) ?? usual.block, Math.max(0, trace.layers[layer].weights.length - 1)),
       from: whole('from', 0, trace.steps - 1), to: whole('to', 1, trace.steps),
     };
-    if (!said.has('weights')) state.block = usual.block;
     if (!trace.layers.some((one) => one.recurrent)) state.view = 'unrolled';
     if (state.from === null || state.to === null || state.from >= state.to) state.from = state.to = null;
     return state;

@@ -30,7 +30,7 @@ function walled(store) {
   if (!behind) return [h('span.walled', { id: 'walled' }, 'The wall stands after this loss and cuts nothing of it. ')];
   const taken = share === null ? 'a share that cannot be told, the gradient being not finite,' : share < 0.001 ? 'under 0.1 %' : percent(share);
   return [h('span.walled', { id: 'walled' },
-    h('b', `K = ${Math.abs(view.s - state.wall)}`), `: the wall cuts ${steps(gone)} and ${taken} of the summed norms. `)];
+    h('b', `K = ${view.layer.reverse ? state.wall - view.s : view.s - state.wall + 1}`), `: the wall cuts ${steps(gone)} and ${taken} of the summed norms. `)];
 }
 
 const FATE = { after: ' is not on the way of this loss. ', cut: ' is cut off', reset: ' belongs to another sequence',
