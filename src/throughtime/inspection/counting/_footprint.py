@@ -15,7 +15,6 @@ from torch.distributions import Distribution
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.rnn import PackedSequence
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
@@ -28,6 +27,7 @@ from ...nn import CausalConv, MultiHeadAttention, Recurrent
 from ...nn.cell import adapted
 from ...nn.contract import accepted, has_state, initial_state
 from ._formulas import ATTENTION, GATED, SCANNED, Shape, attended, products, recurrent_cell, spatial, whole
+from ._joining import Joining
 
 _UNKNOWN = {"aten::mkldnn_rnn_layer", "aten::_trilinear", "aten::_cdist_forward"}
 
@@ -149,7 +149,7 @@ class _Walk:
                 if isinstance(module, MultiHeadAttention):
                     module.attend = self._attending(module)
                     undo.callback(delattr, module, "attend")
-            undo.enter_context(_Joining(self))
+            undo.enter_context(Joining(self.joined))
             yield
 
     def _enter(self, module: nn.Module, name: str, owner: Seen | None) -> None:
@@ -266,8 +266,7 @@ class _Walk:
     def joined(self, tensors: Sequence[Tensor], result: Tensor) -> None:
         """What is computed number by number has seen all that any of its operands has."""
         known = [self.fields[id(one)][1] for one in tensors if id(one) in self.fields]
-        same = [one for one in known if len(one.size) == len(known[0].size) and one.jump == known[0].jump]
-        if known and len(same) == len(known):
+        if known and all(one.jump == known[0].jump for one in known):
             size = tuple(max(sizes) for sizes in zip(*(one.size for one in known), strict=True))
             self._keep(result, Field(size, known[0].jump))
 
@@ -307,29 +306,6 @@ def _counted(model: nn.Module, given: Given) -> dict[str, int] | None:
     except (RuntimeError, NotImplementedError, TypeError):
         return None
     return {row.name: row.credit // 2 for row in walk.rows if row.name not in doubting.names}
-
-
-class _Joining(TorchFunctionMode):
-    """Follows receptive fields through what a forward computes number by number, between modules."""
-
-    def __init__(self, walk: _Walk) -> None:
-        super().__init__()
-        self.walk = walk
-
-    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if isinstance(result, Tensor) and getattr(func, "__name__", "").strip("_") in _POINTWISE:
-            tensors = [one for one in args if isinstance(one, Tensor)]
-            if any(one.shape == result.shape for one in tensors):
-                self.walk.joined(tensors, result)
-        return result
-
-
-_POINTWISE = {
-    *("relu", "gelu", "silu", "elu", "selu", "leaky_relu", "hardtanh", "softplus", "tanh", "sigmoid"),
-    *("add", "iadd", "radd", "sub", "rsub", "mul", "rmul", "div", "truediv"),
-    *("dropout", "clone", "contiguous", "batch_norm", "layer_norm"),
-}
 
 
 class _Doubting(TorchDispatchMode):

@@ -51,7 +51,7 @@ def difference(losses: Callable[[float], Tensor], centre: Tensor, scale: float, 
     best: Difference | None = None
     for step in _STEPS:
         found = _at(losses, centre, scale * step, goal)
-        if best is None or found.error < best.error:
+        if best is None or found.kink or found.error < best.error:  # a kink may show at smaller steps alone
             best = found
         if best.error <= goal:
             break
