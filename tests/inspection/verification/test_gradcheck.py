@@ -458,3 +458,60 @@ def test_units_that_stand_at_a_kink_together_are_no_alarm() -> None:
     found = gradcheck(layer, Batch(x, torch.randn(6, 2, 8)), mean_squared_error)
     assert found.agrees, found.verdict
     assert sum(block.kinks for block in found.blocks) > 0
+
+
+class Scaled(torch.autograd.Function):
+    """The same number; its gradient times a factor."""
+
+    @staticmethod
+    def forward(ctx, x, factor):
+        ctx.factor = factor
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, cotangent):
+        return cotangent * ctx.factor, None
+
+
+class FaultyGRU(nn.Module):
+    """A GRU's step; what goes back to one gate's sum is wrong by a factor."""
+
+    gate_names = ("reset", "update", "new")
+
+    def __init__(self, gate, factor):
+        super().__init__()
+        self.weight_ih = nn.Parameter(torch.randn(3 * HIDDEN, INPUT))
+        self.weight_hh = nn.Parameter(torch.randn(3 * HIDDEN, HIDDEN))
+        self.faults = {name: factor if name == gate else 1.0 for name in self.gate_names}
+
+    def initial_state(self, batch_size):
+        return torch.zeros(batch_size, HIDDEN)
+
+    def forward(self, x, state):
+        of_x, of_h = (x @ self.weight_ih.T).chunk(3, 1), (state @ self.weight_hh.T).chunk(3, 1)
+        reset, update = (
+            torch.sigmoid(Scaled.apply(of_x[at] + of_h[at], self.faults[name]))
+            for at, name in enumerate(("reset", "update"))
+        )
+        new = torch.tanh(Scaled.apply(of_x[2] + reset * of_h[2], self.faults["new"]))
+        h = (1 - update) * new + update * state
+        return h, h
+
+
+@pytest.mark.parametrize("factor", [-1.0, 1.001])
+@pytest.mark.parametrize("gate", FaultyGRU.gate_names)
+def test_of_gates_that_read_each_other_the_wrong_one_is_named(gate, factor):
+    """The reset gate gets its gradient through the new one, and with it the new one's mistake."""
+    torch.manual_seed(0)
+    batch = Batch(torch.randn(6, 3, INPUT), torch.randn(6, 3, HIDDEN))
+    found = gradcheck(ours.Recurrent(FaultyGRU(gate, factor)), batch, mean_squared_error, entries=6)
+    assert not found.agrees
+    assert found.worst.gate == gate
+    assert f"{gate} gate" in found.verdict.split("; ")[0]
+
+
+def test_a_kink_elsewhere_does_not_hide_a_smooth_place():
+    """|x| bends at 1; at 0.9995 steps of a thousandth see it, and smaller ones do not."""
+    curve = lambda h: torch.tensor([1e9 + abs(0.9995 + h - 1)], dtype=torch.float64)  # noqa: E731
+    found = difference(curve, curve(0.0), 1.0, 1e-12)
+    assert not found.kink

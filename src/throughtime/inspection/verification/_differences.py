@@ -48,11 +48,11 @@ def difference(losses: Callable[[float], Tensor], centre: Tensor, scale: float, 
         >>> round(found.value, 6), found.error < 1e-8, found.kink
         (12.0, True, False)
     """
-    best: Difference | None = None
+    best, taken = None, math.inf
     for step in _STEPS:
         found = _at(losses, centre, scale * step, goal)
-        if best is None or found.kink or found.error < best.error:  # a kink may show at smaller steps alone
-            best = found
+        if best is None or found.error < best.error or (found.kink and step < taken):  # a kink that was hidden
+            best, taken = found, step
         if best.error <= goal:
             break
     assert best is not None

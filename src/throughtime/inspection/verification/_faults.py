@@ -60,7 +60,14 @@ def faults(
             words = f"what a step sends back to it: {first}" if first else "what a step sends back to it is wrong"
             # A step that begins a piece may detach what it is given: the terms over time say more of that than this.
             told.append(Fault(found, words, 3 if not found.analytic.any() else 0 if first else 1))
-    return sorted(told, key=lambda fault: (fault.rank, -fault.found.relative)), within
+    gates = [*dict.fromkeys(found.block.gate for found in probes)]
+
+    def likely(fault: Fault) -> tuple[int, int, float]:
+        """Among gates that are wrong by a factor the last: one that reads another passes its own factor back to it."""
+        gate = fault.found.block.gate
+        return fault.rank, -gates.index(gate) if fault.rank == 0 and gate in gates else 0, -fault.found.relative
+
+    return sorted(told, key=likely), within
 
 
 def _key(block: Block) -> tuple[str, str | None]:

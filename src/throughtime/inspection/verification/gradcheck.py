@@ -160,9 +160,9 @@ def gradcheck(
 
     The numeric derivative is extrapolated from central differences (L(θ + h) − L(θ − h)) / 2h of two steps h, which
     also tell its error; where that is not small enough, other h are tried, the best counts, and its error is allowed
-    for. At a kink, as of relu at 0, any number between both slopes is right. A wrong gradient is looked at once more
-    within its last step alone, and beside the terms ∂ℓ_s that each use in step t adds: so the gate where a mistake
-    begins is told from those that inherit it, and a forgotten sum over time or a detached state by its numbers.
+    for. At a kink, as of relu at 0, several numbers are right, and the entry is left out. A wrong gradient is looked at
+    once more within its last step alone, and beside the terms ∂ℓ_s that each use in step t adds: so the gate where a
+    mistake begins is told from those that inherit it, and a forgotten sum over time or a detached state by its numbers.
 
     A hand-written backward must do float64; the kernels, which do not, leave it to torch here: see `parity` for them.
 
