@@ -56,6 +56,16 @@ def leaves(state: State, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
             yield from leaves(value, f"{prefix}.{index}" if prefix else str(index))
 
 
+def numbers(state: State) -> list[Tensor]:
+    """Its tensors that can have a gradient, in the order of `leaves`.
+
+    Example:
+        >>> [part.shape for part in numbers({"h": torch.zeros(2, 3), "position": torch.tensor([1, 1])})]
+        [torch.Size([2, 3])]
+    """
+    return [part for _, part in leaves(state) if part.is_floating_point()]
+
+
 def size_of(state: State) -> int:
     """Bytes of a state's tensors.
 

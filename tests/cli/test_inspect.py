@@ -97,12 +97,11 @@ def test_explore_serves_the_page_until_it_is_interrupted(
     opened: list[str] = []
     pages: list[str] = []
 
-    class Interrupted:
-        def wait(self, seconds: float) -> bool:
-            pages.append(urlopen(opened[0]).read().decode())
-            raise KeyboardInterrupt
+    def interrupted(seconds: float) -> None:
+        pages.append(urlopen(opened[0]).read().decode())
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(explore_module, "Event", Interrupted)
+    monkeypatch.setattr(explore_module, "sleep", interrupted)
     monkeypatch.setattr(explore_module.webbrowser, "open", opened.append)
     outcome = throughtime("explore", runs / "hourly", "--anchors", "2")
     assert outcome.code == 0, outcome.err

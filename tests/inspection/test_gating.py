@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from throughtime import Batch
 from throughtime.inspection._gating import opened
-from throughtime.inspection._unrolling import Trajectory, unroll
+from throughtime.inspection._trajectory import Trajectory
+from throughtime.inspection._unrolling import unroll
 from throughtime.models.losses import mean_squared_error
 from throughtime.nn import GRU, LSTM, RNN, Cell, LSTMCell, MinGRU, MinLSTM, Recurrent
 

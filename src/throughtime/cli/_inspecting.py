@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .._errors import ConfigurationError
-from ..artifacts import Run, SeriesRun, SymbolRun, load
+from ..artifacts import Run, SymbolRun, load
 from ..data import visible
 from ..gradients import Truncated, strategy_named
 from ..inspection import Report, report
@@ -81,8 +82,7 @@ def _truncation(run: Run) -> int | None:
     return (strategy.k2 or strategy.k1) if isinstance(strategy, Truncated) else None
 
 
-def _written(run: Run):
-    if isinstance(run, SeriesRun) or not isinstance(run, SymbolRun) or run.vocabulary is None:
-        return None
-    vocabulary = run.vocabulary
-    return lambda index: visible(vocabulary.decode([index]))
+def _written(run: Run) -> Callable[[int], str] | None:
+    """How an integer of the inputs is written."""
+    vocabulary = run.vocabulary if isinstance(run, SymbolRun) else None
+    return None if vocabulary is None else lambda index: visible(vocabulary.decode([index]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import webbrowser
 from contextlib import suppress
-from threading import Event
+from time import sleep
 from typing import Annotated
 
 import typer
@@ -41,5 +41,5 @@ def explore(
         if browser:
             webbrowser.open(address)
         with suppress(KeyboardInterrupt):
-            while not Event().wait(0.2):  # so that Ctrl-C is seen, whichever thread it reaches
-                pass
+            while True:  # awake now and then, so that Ctrl-C is seen, whichever thread it reaches
+                sleep(0.2)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from .._errors import UnsupportedError
-from .._state import detach, leaves, map_state, tracked
+from .._state import detach, leaves, map_state, numbers, tracked
 from .._types import Batch, Loss, Segment, State
 from ..nn.contract import initial_state
 from ._meter import kept
@@ -102,7 +102,7 @@ class OnlineStep:
 
     def floats(self, state: State) -> list[Tensor]:
         """Those tensors of a state that have gradients; counters have none."""
-        return [part for _, part in leaves(state) if part.is_floating_point()]
+        return numbers(state)
 
     def after(self, parameters: Sequence[Tensor], floats: Sequence[Tensor], piece: Batch | None = None) -> list[Tensor]:
         """The floating-point tensors of the state after the step.

@@ -11,10 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from .._errors import UnsupportedError
-from .._state import leaves, map_state
-from .._types import State
-from ._unrolling import Trajectory, evaluated
+from .._state import numbers
+from ._trajectory import Trajectory
 
 _FUNCTIONS: dict[Callable[..., Any], str] = {
     torch.sigmoid: "sigmoid",
@@ -32,11 +30,11 @@ _NAMES: dict[str, tuple[tuple[str, ...], ...]] = {
     "rnn_relu": (("new",),),
     "gru": (("reset", "update"), ("new",)),
     "lstm": (("forget",), ("input",), ("cell",), ("output",), ()),
-    "MinGRUCell": (("update",), (), ()),
-    "MinLSTMCell": (("update",), (), ()),
+    "mingru": (("update",), (), ()),
+    "minlstm": (("update",), (), ()),
 }
 """The gates in the order in which the equation of each kind squashes them; what is no gate has no name."""
-DIRECT = {"gru": "update", "lstm": "forget", "MinGRUCell": "update", "MinLSTMCell": "update"}
+DIRECT = {"gru": "update", "lstm": "forget", "mingru": "update", "minlstm": "update"}
 """The gate that multiplies the old state itself."""
 
 
@@ -128,17 +126,12 @@ def opened(trajectory: Trajectory, *, cut: bool = False) -> Opened:
     Raises:
         UnsupportedError: where the recurrence has no step that can be taken again.
     """
-    place = trajectory.place
-    if place.step is None or place.cell is None:
-        raise UnsupportedError(f"{trajectory.name} has no steps: the model has no recurrence, and so no gates")
-    x = torch.cat(trajectory.inputs).detach()
-    before = map_state(lambda *parts: torch.cat(parts).detach().requires_grad_(), *trajectory.before)
-    names = _NAMES.get(place.kind)
-    watch = _Watch(names, cut, len(x))
-    with torch.enable_grad(), evaluated(place.cell), watch:
-        after = place.step(x, before)
-    direct = f"{DIRECT[place.kind]} path" if place.kind in DIRECT else "direct path"
-    return Opened(_numbers(before), _numbers(after), tuple(watch.gates()), tuple(watch.cuts), direct)
+    kind = trajectory.place.kind
+    watch = _Watch(_NAMES.get(kind), cut, sum(map(len, trajectory.inputs)))
+    with watch:
+        _, before, after = trajectory.again()
+    direct = f"{DIRECT[kind]} path" if kind in DIRECT else "direct path"
+    return Opened(numbers(before), numbers(after), tuple(watch.gates()), tuple(watch.cuts), direct)
 
 
 class _Watch(TorchFunctionMode):
@@ -189,7 +182,3 @@ def _pull(outputs: Sequence[Tensor], inputs: Sequence[Tensor], cotangents: Seque
     given, owed = zip(*pairs, strict=True)
     found = torch.autograd.grad(given, inputs, owed, retain_graph=True, allow_unused=True)
     return [torch.zeros_like(one) if got is None else got for one, got in zip(inputs, found, strict=True)]
-
-
-def _numbers(state: State) -> list[Tensor]:
-    return [part for _, part in leaves(state) if part.is_floating_point()]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,70 +19,7 @@ from ..gradients.strategy import step_losses
 from ..nn import CausalConv, Lags, Transformer
 from ..nn.contract import accepted, batch_axes, has_state, initial_state
 from ..nn.visiting import Place, visited
-
-
-@dataclass
-class Trajectory:
-    """One recurrence through a batch, in the order of time.
-
-    Args:
-        place: which it is.
-        inputs: x_t [batch, feature] of each step.
-        before: the state that each step read.
-        after: the state z_t after each step, cut there: the next step, the layer above and the loss all read this very
-            tensor, so that its gradient is all that is owed to it.
-        recurrent: whether the states are a recurrence's, and not the inputs of a model that has none.
-    """
-
-    place: Place
-    inputs: list[Tensor] = field(default_factory=list)
-    before: list[State] = field(default_factory=list)
-    after: list[State] = field(default_factory=list)
-    recurrent: bool = True
-
-    @property
-    def reads_past_cut(self) -> bool:
-        """Whether a step's own output is made from its state before the cut: what its loss owes to it goes unseen."""
-        return self.place.apart and len(self.parts(0)) > 1
-
-    @property
-    def name(self) -> str:
-        """The place's name."""
-        return self.place.name
-
-    def parts(self, time: int) -> list[Tensor]:
-        """The tensors of z_t that have gradients: h; or h and C."""
-        return [part for _, part in leaves(self.after[time]) if part.is_floating_point()]
-
-    def part_names(self) -> tuple[str, ...]:
-        """h, or h and C of an LSTM; the paths in another state."""
-        names = [name for name, part in leaves(self.after[0]) if part.is_floating_point()]
-        if len(names) == 1:
-            return ("h",) if self.recurrent else ("x",)
-        return ("h", "C") if names == ["0", "1"] else tuple(names)
-
-    def only(self, samples: list[int]) -> Trajectory:
-        """These sequences alone, apart from any graph."""
-
-        def chosen(part: Tensor) -> Tensor:
-            return part.detach()[samples]
-
-        kept = ([map_state(chosen, step) for step in steps] for steps in (self.inputs, self.before, self.after))
-        return Trajectory(self.place, *kept, recurrent=self.recurrent)
-
-    def add(self, x: Tensor, before: State, after: State) -> State:
-        """Keep a step; its state, cut.
-
-        A state of one tensor is its own cut: where the cell's output is made from it, and is no part of it, that
-        gradient is owed to it too.
-        """
-        alone = sum(part.is_floating_point() for _, part in leaves(after)) == 1
-        passed = {id(x), *(id(part) for _, part in leaves(before))}
-        after = map_state(lambda part: part if alone and _made(part) and id(part) not in passed else _cut(part), after)
-        self.inputs.append(x)
-        self.before.append(before)
-        self.after.append(after)
-        return after
+from ._trajectory import Trajectory, evaluated
 
 
 @dataclass(frozen=True)
@@ -160,6 +96,7 @@ def unroll(model: nn.Module, batch: Batch, loss: Loss, *, steps: int = 2) -> Unr
     if given < steps:
         raise DataError(f"the batch has {given} steps, and to look back through time takes {steps} at least")
     batch, named = batch.segment(0, len(batch.inputs)), type(model).__name__
+    _check_inputs(_time_first(batch) if sideways else batch)
     fed = taking_state(model)
     found: dict[str, Trajectory] = {}
 
@@ -171,15 +108,15 @@ def unroll(model: nn.Module, batch: Batch, loss: Loss, *, steps: int = 2) -> Unr
             values, weights, _ = step_losses(fed, batch, loss)
             trajectories = [found[place.name] for place in places if place.name in found]
         else:
-            feed = _fed_by_step if has_state(model) and streams(model) and not _known(model) else _fed_whole
+            feed = _fed_by_step if has_state(model) and streams(model) and not remembers_inputs(model) else _fed_whole
             trajectory, values, weights = feed(fed, batch, loss)
             trajectories = [trajectory]
     if sideways:
         values, weights, batch = values.T, None if weights is None else weights.T, _time_first(batch)
-    trajectories = tuple(_in_order(trajectory, *values.shape) for trajectory in trajectories)
+    trajectories = tuple(in_order(trajectory, *values.shape) for trajectory in trajectories)
     _check(values, trajectories, named)
     weights = torch.ones_like(values) if weights is None else weights.detach().to(values)
-    return Unrolled(trajectories, values, weights, _begun(batch, values), batch)
+    return Unrolled(trajectories, values, weights, begun_at(batch, values), batch)
 
 
 def _time_first(batch: Batch) -> Batch:
@@ -188,18 +125,6 @@ def _time_first(batch: Batch) -> Batch:
 
     parts = {name: turned(getattr(batch, name)) for name in ("inputs", "targets", "resets", "weights")}
     return replace(batch, **parts)
-
-
-@contextmanager
-def evaluated(model: nn.Module) -> Iterator[None]:
-    """Inside, `model` is in evaluation mode: what noise does to a gradient is not what it is asked about."""
-    modes = [(part, part.training) for part in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training
 
 
 def in_float64(model: nn.Module, batch: Batch) -> tuple[nn.Module, Batch]:
@@ -213,19 +138,9 @@ def in_float64(model: nn.Module, batch: Batch) -> tuple[nn.Module, Batch]:
     return deepcopy(model).double(), replace(whole, **parts)
 
 
-def _known(model: nn.Module) -> bool:
+def remembers_inputs(model: nn.Module) -> bool:
     """Whether its state is what it has read, and nothing that it made of it: windows and caches."""
     return any(isinstance(part, (CausalConv, Lags, Transformer)) for part in model.modules())
-
-
-def _made(part: Tensor) -> bool:
-    return part.is_floating_point() and part.grad_fn is not None
-
-
-def _cut(part: Tensor) -> Tensor:
-    if not part.is_floating_point():
-        return part
-    return part.view_as(part) if part.requires_grad else part.detach().requires_grad_()
 
 
 def taking_state(model: nn.Module) -> nn.Module:
@@ -248,7 +163,7 @@ class _Stateless(nn.Module):
         return output if isinstance(output, tuple) else (output, None)
 
 
-class _Stepped(nn.Module):
+class Stepped(nn.Module):
     """A model that is fed one step at a time, its whole state cut after each."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -289,7 +204,7 @@ class _Stepped(nn.Module):
 
 
 def _fed_by_step(model: nn.Module, batch: Batch, loss: Loss) -> tuple[Trajectory, Tensor, Tensor | None]:
-    stepped, state = _Stepped(model), initial_state(model, batch.inputs.shape[1])
+    stepped, state = Stepped(model), initial_state(model, batch.inputs.shape[1])
     losses, weights = [], []
     for time in range(len(batch.inputs)):
         value, weight, state = step_losses(stepped, batch.segment(time, time + 1), loss, state)
@@ -325,18 +240,18 @@ def _check_given(model: Any, batch: Any) -> None:
         raise ConfigurationError(f"the model is a {type(model).__name__}: expected a torch.nn.Module")
     if not isinstance(batch, Batch):
         raise ConfigurationError(f"the batch is a {type(batch).__name__}: expected Batch(inputs, targets), time first")
-    if (
-        isinstance(batch.inputs, Tensor)
-        and batch.inputs.is_floating_point()
-        and not getattr(model, "batch_first", False)
-    ):
-        for time, row in enumerate(batch.inputs):
-            real = row if batch.lengths is None else row[(batch.lengths > time).to(row.device)]
-            if not torch.isfinite(real).all():
-                check_finite(row, "the input", time)
 
 
-def _in_order(trajectory: Trajectory, steps: int, sequences: int = 0) -> Trajectory:
+def _check_inputs(batch: Batch) -> None:
+    if not batch.inputs.is_floating_point():
+        return
+    for time, row in enumerate(batch.inputs):
+        real = row if batch.lengths is None else row[(batch.lengths > time).to(row.device)]
+        if not torch.isfinite(real).all():
+            check_finite(row, "the input", time)
+
+
+def in_order(trajectory: Trajectory, steps: int, sequences: int = 0) -> Trajectory:
     """The steps in the order of time."""
     taken = len(trajectory.after)
     if taken != steps:
@@ -374,6 +289,11 @@ def _check(values: Tensor, trajectories: Sequence[Trajectory], name: str) -> Non
 
 
 def check_finite(values: Tensor, what: str, time: int) -> None:
+    """Refuse values [batch, …] of a step that are not finite, naming the first sequence.
+
+    Raises:
+        DataError: for NaN and infinities.
+    """
     if torch.isfinite(values).all():
         return
     sequence = int((~torch.isfinite(values)).reshape(len(values), -1).any(1).nonzero()[0])
@@ -381,7 +301,8 @@ def check_finite(values: Tensor, what: str, time: int) -> None:
     raise DataError(f"{what} is {kind} at step {time} of sequence {sequence}, the first that is not finite")
 
 
-def _begun(batch: Batch, values: Tensor) -> Tensor:
+def begun_at(batch: Batch, values: Tensor) -> Tensor:
+    """Of each step of `values` [time, batch] the step at which its sequence has begun."""
     steps = torch.arange(len(values), device=values.device)[:, None].expand_as(values)
     if batch.resets is None:
         return torch.zeros_like(steps)

@@ -22,6 +22,7 @@ class ScannedCell(Cell):
     """h_t = (1 − update_t) ⊙ h_{t−1} + update_t ⊙ new_t, update and new computed from x_t alone."""
 
     elementwise = True
+    kind: ClassVar[str]
     gate_names: ClassVar[tuple[str, ...]]
 
     def __init__(

@@ -164,6 +164,18 @@ def _spelled(shapes: list[Any]) -> str:
     return str(shapes[0]) if len(shapes) == 1 else f"({', '.join(map(str, shapes))})"
 
 
+def kind_of(cell: nn.RNNCellBase) -> str:
+    """The name among `ops.KINDS` of what a cell of torch.nn's computes.
+
+    Example:
+        >>> kind_of(nn.RNNCell(2, 3, nonlinearity="relu")), kind_of(nn.LSTMCell(2, 3))
+        ('rnn_relu', 'lstm')
+    """
+    if isinstance(cell, nn.RNNCell):
+        return f"rnn_{cell.nonlinearity}"
+    return "lstm" if isinstance(cell, nn.LSTMCell) else "gru"
+
+
 def adapted(cell: nn.Module) -> tuple[StepFunction, Callable[[int], State]]:
     """The step and the initial state of any cell; torch.nn's, whose result is a state and no output, are adapted."""
     if isinstance(cell, nn.LSTMCell):

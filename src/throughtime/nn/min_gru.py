@@ -35,6 +35,7 @@ class MinGRUCell(ScannedCell):
         https://arxiv.org/abs/2410.01201.
     """
 
+    kind = "mingru"
     gate_names = ("update", "new")
 
     @staticmethod

@@ -37,6 +37,7 @@ class MinLSTMCell(ScannedCell):
         https://arxiv.org/abs/2410.01201.
     """
 
+    kind = "minlstm"
     gate_names = ("input", "forget", "new")
 
     @staticmethod

@@ -19,7 +19,7 @@ from ._scanned import Scanned, ScannedCell
 from ._stack import Stack
 from ._step import Step, without_masks
 from .acceleration import obstacle, successor
-from .cell import GatedCell, adapted
+from .cell import GatedCell, adapted, kind_of
 from .recurrent import Recurrent
 
 
@@ -30,7 +30,7 @@ class Place:
     Args:
         name: of the layer or cell in the module, with its layer and direction where it has several; of one deep inside
             that is the only one of its class, the class.
-        kind: one of `ops.KINDS`, or the name of the cell's class.
+        kind: one of `ops.KINDS`, "mingru" or "minlstm"; of another cell the name of its class.
         parameters: of this layer and direction, by the names they have in a cell.
         options: what it asks for beyond torch's equations, in words.
         reverse: whether it runs from the end to the beginning.
@@ -183,14 +183,15 @@ def _recurrent(name: str, layer: Any, visit: Visit, undo: ExitStack) -> list[Pla
 
 
 def _cell(name: str, cell: Any, visit: Visit, undo: ExitStack) -> list[Place]:
-    kind, parameters = type(cell).__name__, dict(cell.named_parameters())
+    parameters = dict(cell.named_parameters())
     bare = isinstance(cell, nn.RNNCellBase)
     if isinstance(cell, GatedCell):
         place = _ours(name, cell, parameters)
     elif isinstance(cell, nn.RNNCellBase):
-        kind = f"rnn_{cell.nonlinearity}" if isinstance(cell, nn.RNNCell) else kind.removesuffix("Cell").lower()
+        kind = kind_of(cell)
         place = Place(name, kind, parameters, cell=cell, step=partial(_equation, kind, parameters))
     else:
+        kind = cell.kind if isinstance(cell, ScannedCell) else type(cell).__name__
         place = Place(name, kind, parameters, cell=cell, step=lambda x, before: cell(x, before)[1])
 
     def hook(_: nn.Module, given: tuple[Any, ...], named: dict[str, Any], result: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from . import native as native
 from ._autograd import transformed as transformed
+from ._kernels import GATE_NAMES as GATE_NAMES
 from ._kernels import GATES as GATES
 from ._library import kernels as kernels
 from .backend import BACKENDS as BACKENDS

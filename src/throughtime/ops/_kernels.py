@@ -25,8 +25,15 @@ from ._library import (
 )
 from ._pool import ALIGNMENT, POOL
 
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
-"""How many blocks of rows the weights of each kind have."""
+GATE_NAMES = {
+    "rnn_tanh": ("new",),
+    "rnn_relu": ("new",),
+    "gru": ("reset", "update", "new"),
+    "lstm": ("input", "forget", "cell", "output"),
+}
+"""The blocks of rows that the weights of each kind have, in torch's order."""
+GATES = {kind: len(names) for kind, names in GATE_NAMES.items()}
+"""How many they are."""
 
 TRACED = {
     "gru": ("reset", "update", "new", "recurrent"),

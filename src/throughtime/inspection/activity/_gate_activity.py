@@ -15,7 +15,7 @@ SHUT, OPEN = 0.1, 0.9
 """Below the one and above the other a sigmoid, and beyond ± the other a tanh, is called saturated."""
 _MOSTLY = 0.9
 _BY_UNIT = ("mean", "below", "above", "saturated", "zero", "dead", "time_scale")
-_LEAKING = ("MinGRUCell", "MinLSTMCell")
+_LEAKING = ("mingru", "minlstm")
 """Of these 1 − update multiplies the old state."""
 
 

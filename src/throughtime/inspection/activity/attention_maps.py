@@ -16,10 +16,12 @@ from ..._errors import ConfigurationError, DataError, UnsupportedError
 from ..._types import Batch
 from ...nn.visiting import visited
 from .._numbers import plain
-from .._unrolling import _begun, evaluated
-from ..counting._footprint import _run, _undisturbed
+from .._trajectory import evaluated
+from .._unrolling import begun_at
+from ..counting._footprint import run_over, undisturbed
 from ._attending import Look, attended
 from ._attention_picture import draw_attention
+from ._named import named
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,7 @@ class AttentionMaps:
         Raises:
             ConfigurationError: where there is none.
         """
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        raise ConfigurationError(f"no layer {name!r}: expected one of {', '.join(one.name for one in self.layers)}")
+        return named(self.layers, name)
 
     def to_dict(self, *, maps: bool = False) -> dict[str, Any]:
         """Plain numbers and words.
@@ -162,8 +161,8 @@ def attention_maps(model: nn.Module, batch: Batch | Tensor | tuple[Tensor, ...])
     given = batch.segment(0, len(batch.inputs)) if isinstance(batch, Batch) else batch
     if any(part.numel() == 0 for part in _parts(given)):
         raise DataError(f"the batch is {[list(part.shape) for part in _parts(given)]}: expected a step at least")
-    with _undisturbed(model), evaluated(model), torch.no_grad(), attended(model) as looks:
-        _run(model, given)
+    with undisturbed(model), evaluated(model), torch.no_grad(), attended(model) as looks:
+        run_over(model, given)
     if not looks:
         raise UnsupportedError(_why_not(model))
     order = {name or type(model).__name__: at for at, (name, _) in enumerate(model.named_modules())}
@@ -204,7 +203,7 @@ def _layer(name: str, look: Look, given: Batch | Tensor | tuple[Tensor, ...]) ->
     counted, begun = torch.ones(batch, queries, dtype=torch.bool), torch.zeros(batch, queries, dtype=torch.long)
     if isinstance(given, Batch) and tuple(given.inputs.shape[:2]) == (queries, batch):
         steps = torch.arange(queries)
-        begun = _begun(given, torch.zeros(queries, batch)).cpu().T
+        begun = begun_at(given, torch.zeros(queries, batch)).cpu().T
         if given.lengths is not None:
             counted = steps < given.lengths.cpu()[:, None]
     begun, meant = begun.to(weights.device), counted.to(weights.device)

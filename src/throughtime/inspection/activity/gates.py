@@ -20,11 +20,13 @@ from ...nn.contract import has_state, initial_state, streams
 from ...nn.visiting import Place, visited
 from .._gating import opened
 from .._numbers import plain
-from .._unrolling import Trajectory, _in_order, _known, _Stepped, check_finite, evaluated, unroll
-from ..counting._footprint import _run
+from .._trajectory import Trajectory, evaluated
+from .._unrolling import Stepped, check_finite, in_order, remembers_inputs, unroll
+from ..counting._footprint import run_over
 from ..counting._formulas import ATTENTION
 from ._gate_activity import GateActivity, activity, rows_of
 from ._gate_picture import draw_gates
+from ._named import named
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,7 @@ class Gates:
         Raises:
             ConfigurationError: where there is none.
         """
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        raise ConfigurationError(f"no layer {name!r}: expected one of {', '.join(one.name for one in self.layers)}")
+        return named(self.layers, name)
 
     def timeline(self, sample: int = 0) -> dict[str, dict[str, np.ndarray]]:
         """By layer, then by gate or part of the state: [time, hidden] of one sequence, up to its end.
@@ -233,11 +232,11 @@ def _trajectories(model: nn.Module, batch: Batch, time: int) -> list[Trajectory]
 
     with evaluated(model), torch.no_grad(), visited(model, visit) as places:
         if places:
-            _run(model, batch)
-            return [_in_order(found[place.name], time) for place in places if place.name in found]
-        if not has_state(model) or not streams(model) or _known(model):
+            run_over(model, batch)
+            return [in_order(found[place.name], time) for place in places if place.name in found]
+        if not has_state(model) or not streams(model) or remembers_inputs(model):
             return []
-        stepped, state = _Stepped(model), initial_state(model, batch.inputs.shape[1])
+        stepped, state = Stepped(model), initial_state(model, batch.inputs.shape[1])
         for step in range(time):
             _, state = forward(stepped, batch.segment(step, step + 1), state)
         return [stepped.trajectory]

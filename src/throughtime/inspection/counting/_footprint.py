@@ -94,10 +94,10 @@ def footprint(model: nn.Module, given: Given) -> list[Seen]:
             f"{type(model).__name__} has lazy parameters, which get their shapes in the first forward: run it once"
         )
     beside = [*model.parameters(), *model.buffers(), *_tensors(given)]
-    with _undisturbed(model), torch.enable_grad(), metered(beside) as meter:
+    with undisturbed(model), torch.enable_grad(), metered(beside) as meter:
         walk = _Walk(model, lambda: meter.now)
         with walk.watching():
-            output = _run(model, given)
+            output = run_over(model, given)
         meter.forget()
         del output
     rows = walk.rows
@@ -301,8 +301,8 @@ def _counted(model: nn.Module, given: Given) -> dict[str, int] | None:
     walk = _Walk(model, counter.get_total_flops)
     try:
         plain = sdpa_kernel(SDPBackend.MATH)
-        with _undisturbed(model), torch.no_grad(), plain, counter, walk.watching(), _Doubting(walk) as doubting:
-            _run(model, given)
+        with undisturbed(model), torch.no_grad(), plain, counter, walk.watching(), _Doubting(walk) as doubting:
+            run_over(model, given)
     except (RuntimeError, NotImplementedError, TypeError):
         return None
     return {row.name: row.credit // 2 for row in walk.rows if row.name not in doubting.names}
@@ -323,7 +323,7 @@ class _Doubting(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def _run(model: nn.Module, given: Given) -> Any:
+def run_over(model: nn.Module, given: Given) -> Any:
     """The model's output."""
     if isinstance(given, Batch):
         if has_state(model) or not _takes_one(model):
@@ -347,7 +347,7 @@ def _takes_one(model: nn.Module) -> bool:
 
 
 @contextmanager
-def _undisturbed(model: nn.Module) -> Iterator[None]:
+def undisturbed(model: nn.Module) -> Iterator[None]:
     """Inside, buffers and random numbers may be used up; afterwards they are as before."""
     buffers = [
         (part, name, buffer, buffer.clone())

@@ -16,7 +16,7 @@ from ._lstm import derive_lstm
 from ._min import derive_min_gru, derive_min_lstm
 from ._rnn import derive_rnn
 
-_SCANNED: dict[str, Callable[..., Derivation]] = {"MinGRUCell": derive_min_gru, "MinLSTMCell": derive_min_lstm}
+_SCANNED: dict[str, Callable[..., Derivation]] = {"mingru": derive_min_gru, "minlstm": derive_min_lstm}
 _REFUSED = {
     "layer_norm": "the mean and the variance that it divides by depend on all units, and would stand in every line",
     "zoneout": "it mixes each state with the one before after the cell's own equations",

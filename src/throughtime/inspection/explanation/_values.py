@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from ..._state import leaves, map_state
+from ..._state import numbers
 from ...nn.visiting import Place
-from .._unrolling import Trajectory, Unrolled, evaluated
+from .._trajectory import Trajectory
+from .._unrolling import Unrolled
 from ._equations import Derivation
 
 _SQUASHES = frozenset({torch.sigmoid, torch.tanh, torch.relu})
@@ -132,14 +133,11 @@ def _add_gradients(values: Values, again: Again, owed: list[Tensor], place: Plac
 
 
 def _taken_again(trajectory: Trajectory, derivation: Derivation) -> Again:
-    place: Any = trajectory.place  # of a recurrence, which has a cell and a step
-    x = torch.cat(trajectory.inputs).detach().requires_grad_()
-    before = map_state(lambda *parts: torch.cat(parts).detach().requires_grad_(), *trajectory.before)
     watch = _Watch()
-    with torch.enable_grad(), evaluated(place.cell), watch:
-        after = place.step(x, before)
+    with watch:
+        x, before, after = trajectory.again()
     nodes = {symbols: watch.seen[kind][at][side] for symbols, (kind, at, side) in derivation.watched.items()}
-    return Again(x, [part for _, part in leaves(before)], [part for _, part in leaves(after)], nodes)
+    return Again(x, numbers(before), numbers(after), nodes)
 
 
 def _apart(symbols: tuple[str, ...], node: Tensor) -> dict[str, Tensor]:

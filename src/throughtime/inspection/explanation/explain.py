@@ -19,7 +19,8 @@ from ...nn import MinGRU, MinGRUCell, MinLSTM, MinLSTMCell, Recurrent
 from ...nn.cell import GatedCell
 from ...nn.visiting import visited
 from .._numbers import plain
-from .._unrolling import Trajectory, Unrolled, evaluated, in_float64, unroll
+from .._trajectory import Trajectory, evaluated
+from .._unrolling import Unrolled, in_float64, unroll
 from ._choice import derivation_of, no_recurrence
 from ._equations import Derivation, Equation, spelled
 from ._page import page_of, table_of

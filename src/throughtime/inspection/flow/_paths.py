@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..._state import leaves
+from ..._state import numbers
 from .._gating import opened
-from .._unrolling import Trajectory
+from .._trajectory import Trajectory
 from .gradient_flow import norms_of
 
 ABOVE = "from above"
@@ -112,7 +112,7 @@ class Paths:
         for time in range(steps):
             earlier = time + self._back
             if 0 <= earlier < steps:
-                read = [part for _, part in leaves(trajectory.before[time]) if part.is_floating_point()]
+                read = numbers(trajectory.before[time])
                 same = [(a == b).flatten(1).all(1) for a, b in zip(read, trajectory.parts(earlier), strict=True)]
                 linked[time] = torch.stack(same).all(0).cpu()
         return linked.numpy()

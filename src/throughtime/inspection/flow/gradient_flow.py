@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from ..._errors import ConfigurationError, UnsupportedError
 from ..._types import Batch, Loss
 from .._numbers import plain
-from .._unrolling import Trajectory, Unrolled, unroll
+from .._trajectory import Trajectory
+from .._unrolling import Unrolled, unroll
 from ._flow_picture import draw_flow
 from ._profile import LagProfile, Slope, by_lag, lag_profile
 from ._verdict import Verdict, judge, overall, usual_lag
@@ -204,7 +205,7 @@ def followed(
             _check_order(unrolled, trajectory, anchor, norms[-1])
             done += 1
             progress(done / (len(chosen) * len(unrolled.trajectories)))
-        masked = np.where(_flowing(unrolled, chosen, trajectory.place.reverse), np.stack(norms), np.nan)
+        masked = np.where(flowing(unrolled, chosen, trajectory.place.reverse), np.stack(norms), np.nan)
         accumulated = np.stack([norms_of(parts) for parts in unrolled.accumulated(trajectory)])
         accumulated[~np.broadcast_to(_real(unrolled), accumulated.shape)] = np.nan
         if trajectory.reads_past_cut:
@@ -257,7 +258,7 @@ def norms_of(parts: Sequence[Tensor]) -> np.ndarray:
     return torch.where(norms.isnan(), torch.inf, norms).cpu().numpy()
 
 
-def _flowing(unrolled: Unrolled, anchors: Sequence[int], reverse: bool) -> np.ndarray:
+def flowing(unrolled: Unrolled, anchors: Sequence[int], reverse: bool) -> np.ndarray:
     """Where a gradient can arrive at all, bool [anchor, time, batch]."""
     begun, counts = unrolled.begun.cpu().numpy(), (unrolled.weights != 0).cpu().numpy()
     steps, real = np.arange(len(begun))[:, None], _real(unrolled)

@@ -16,7 +16,8 @@ from torch import nn
 from ..._errors import ConfigurationError, UnsupportedError
 from ..._types import Batch, Loss
 from .._numbers import plain
-from .._unrolling import Trajectory, Unrolled, unroll
+from .._trajectory import Trajectory
+from .._unrolling import Unrolled, unroll
 from ._ledger_picture import draw_ledger
 from ._paths import ABOVE, ELSEWHERE, Paths
 from .gradient_flow import norms_of

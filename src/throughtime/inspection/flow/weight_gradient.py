@@ -14,10 +14,11 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from ..._errors import ConfigurationError, UnsupportedError
-from ..._state import leaves, map_state
+from ..._state import numbers
 from ..._types import Batch, Loss
 from .._numbers import plain
-from .._unrolling import Trajectory, Unrolled, evaluated, unroll
+from .._trajectory import Trajectory
+from .._unrolling import Unrolled, unroll
 from ..verification._blocks import blocks_of
 from ._weight_picture import draw_terms
 from .gradient_flow import norms_of
@@ -260,11 +261,7 @@ class _Taken:
         place, parameters = self.trajectory.place, [*self.parameters.values()]
         if place.step is None or place.cell is None or not parameters:
             return [torch.zeros_like(parameter) for parameter in parameters]
-        x = torch.cat([self.trajectory.inputs[time] for time in times]).detach()
-        read = [self.trajectory.before[time] for time in times]
-        before = map_state(lambda *parts: torch.cat(parts).detach(), *read)
-        with torch.enable_grad(), evaluated(place.cell):
-            after = [part for _, part in leaves(place.step(x, before)) if part.is_floating_point()]
+        after = numbers(self.trajectory.again(times)[2])
         owed = [torch.cat(parts) / scale for parts in zip(*(self.deltas[time] for time in times), strict=True)]
         pairs = [(part, delta) for part, delta in zip(after, owed, strict=True) if part.requires_grad]
         if not pairs:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,10 +12,11 @@ from torch import Tensor
 
 from ..._errors import UnsupportedError
 from .._gating import opened
-from .._unrolling import Trajectory, Unrolled
+from .._trajectory import Trajectory
+from .._unrolling import Unrolled
 from ..explanation._choice import derivation_of
 from ..flow._paths import ELSEWHERE, Paths
-from ..flow.gradient_flow import GradientFlow, LayerFlow, norms_of
+from ..flow.gradient_flow import GradientFlow, LayerFlow, flowing, norms_of
 from ..flow.weight_gradient import WeightGradient
 
 MOST_SAMPLES, MOST_UNITS, MOST_FEATURES = 4, 16, 4
@@ -26,29 +26,6 @@ _ROUNDING = 1e-3
 """A path that never carries more is left out."""
 _ALL_LOSSES = 64
 """Up to so many steps every loss is followed, so that any of them can be asked for."""
-
-
-_PATHS: dict[str, dict[str, str]] = defaultdict(
-    dict,
-    rnn_tanh={"new gate": "W_hhᵀ δa_t"},
-    rnn_relu={"new gate": "W_hhᵀ δa_t"},
-    gru={
-        "update path": "z_t ⊙ δh_t",
-        "reset gate": "W_hrᵀ δaʳ_t",
-        "update gate": "W_hzᵀ δaᶻ_t",
-        "new gate": "W_hnᵀ (r_t ⊙ δaⁿ_t)",
-    },
-    lstm={
-        "forget path": "f_t ⊙ δC_t",
-        "input gate": "W_hiᵀ δaⁱ_t",
-        "forget gate": "W_hfᵀ δaᶠ_t",
-        "cell gate": "W_hgᵀ δaᵍ_t",
-        "output gate": "W_hoᵀ δaᵒ_t",
-    },
-    MinGRUCell={"update path": "(1 − z_t) ⊙ δh_t"},
-    MinLSTMCell={"update path": "(1 − u_t) ⊙ δh_t"},
-)
-"""What each path of `Paths` sends to the state before."""
 
 
 class Watcher:
@@ -134,10 +111,7 @@ def _layer(
         "units": units,
         "timelines": _timelines(shown, units),
         "anchors": anchors,
-        "flow": [
-            [encoded(_flowing(watcher, name, anchor, at), missing=True) for anchor in anchors]
-            for at in range(len(samples))
-        ],
+        "flow": [list(own) for own in zip(*(_flow(watcher, trajectory, anchor) for anchor in anchors), strict=True)],
         "accumulated": encoded(_log10(layer.accumulated[:, samples].T), missing=True),
         "paths": paths,
         "shares": [
@@ -155,7 +129,7 @@ def _layer(
             "horizon": profile.horizon,
             "reach": profile.reach,
         },
-        "formulas": _formulas(trajectory, paths),
+        "formulas": _formulas(trajectory),
         "weights": [] if gradient is None else gradient.series(name),
     }
 
@@ -175,14 +149,10 @@ def _felt(nats: np.ndarray) -> bool:
     return bool((np.abs(nats[np.isfinite(nats)]) > _ROUNDING).any())
 
 
-def _flowing(watcher: Watcher, name: str, anchor: int, at: int) -> np.ndarray:
-    """log₁₀ of the norms of one loss in one sequence; NaN where nothing can flow."""
-    unrolled, sample = watcher.unrolled, watcher.samples[at]
-    norms = watcher.flows[name][anchor][:, at].copy()
-    steps, begun = np.arange(unrolled.steps), unrolled.begun[:, sample].cpu().numpy()
-    behind = steps >= anchor if watcher.shown[name].place.reverse else steps <= anchor
-    counts = bool(unrolled.weights[anchor, sample] != 0)
-    return np.where(behind & (begun == begun[anchor]) & counts, _log10(norms), np.nan)
+def _flow(watcher: Watcher, trajectory: Trajectory, anchor: int) -> list[Any]:
+    """Of each sequence log₁₀ of the norms of one loss; NaN where nothing can flow."""
+    where = flowing(watcher.unrolled, [anchor], trajectory.place.reverse)[0][:, watcher.samples]
+    return encoded(np.where(where, _log10(watcher.flows[trajectory.name][anchor]), np.nan).T, missing=True)
 
 
 def _timelines(shown: Trajectory, units: list[int]) -> list[dict[str, Any]]:
@@ -207,20 +177,16 @@ def _within(units: list[int], values: Tensor) -> list[int]:
     return [unit for unit in units if unit < width]
 
 
-def _formulas(trajectory: Trajectory, paths: Sequence[str]) -> dict[str, Any]:
-    """The step and its backward, as `explain` derives them; of each path what it sends to the step before."""
+def _formulas(trajectory: Trajectory) -> dict[str, Any]:
+    """The step and its backward, as `explain` derives them."""
     try:
         derived = derivation_of(trajectory.place)
     except UnsupportedError:
-        return {"step": [], "jump": [], "paths": {}}
+        return {"step": [], "jump": []}
     jump = [equation.formula for equation in derived.backward if equation.formula.startswith("δ")]
-    sent = {} if "peephole" in trajectory.place.options else dict(_PATHS[trajectory.place.kind])
-    if "reset_after=False" in trajectory.place.options:
-        sent["new gate"] = "r_t ⊙ W_hnᵀ δaⁿ_t"
     return {
         "step": [equation.formula for equation in derived.forward],
         "jump": [line for line in jump if not line.startswith(("δx", "δh_0", "δC_0"))],
-        "paths": {path: sent[path] for path in paths if path in sent},
     }
 
 

@@ -19,7 +19,8 @@ from ...nn._initialise import initialise_memories
 from ...nn.options import KEEPING
 from ...nn.visiting import Place, visited
 from ...ops import GATES
-from .._unrolling import Trajectory, unroll
+from .._trajectory import Trajectory
+from .._unrolling import unroll
 from ..flow._verdict import Verdict
 from ..flow.gradient_flow import GradientFlow, gradient_flow
 

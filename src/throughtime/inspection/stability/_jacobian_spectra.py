@@ -9,15 +9,8 @@ import numpy as np
 import torch
 
 from ...nn.visiting import Place
+from ...ops import GATE_NAMES
 from ._tangents import Tangents
-
-_GATES = {
-    "rnn_tanh": ("W_hh",),
-    "rnn_relu": ("W_hh",),
-    "gru": ("reset", "update", "new"),
-    "lstm": ("input", "forget", "cell", "output"),
-}
-"""The blocks of rows of W_hh."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +67,10 @@ def jacobian_spectra(
 
 def recurrent_blocks(place: Place) -> tuple[RecurrentBlock, ...]:
     """Of the cells of ours and of torch.nn; none of others."""
-    names, weight = _GATES.get(place.kind, ()), place.parameters.get("weight_hh")
+    names, weight = GATE_NAMES.get(place.kind, ()), place.parameters.get("weight_hh")
     if weight is None or not names:
         return ()
+    names = names if len(names) > 1 else ("W_hh",)
     found = []
     for name, block in zip(names, weight.detach().chunk(len(names)), strict=True):
         square = block.shape[0] == block.shape[1]

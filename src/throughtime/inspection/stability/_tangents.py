@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from ..._errors import DataError, UnsupportedError
-from ..._state import leaves, map_state
+from ..._state import leaves, map_state, numbers
 from ..._types import Batch, State
 from ...nn.visiting import Place
-from .._unrolling import Trajectory, evaluated
+from .._trajectory import Trajectory, evaluated
 
 _AGREEMENT = 1e-6
 _ROWS = 4096
@@ -42,7 +42,7 @@ class Stretch:
     @property
     def size(self) -> int:
         """n: how many numbers the state of one sequence is."""
-        return sum(part[0, 0].numel() for part in _numbers(self.before))
+        return sum(part[0, 0].numel() for part in numbers(self.before))
 
     def only(self, sequence: int) -> Stretch:
         """One sequence alone."""
@@ -135,9 +135,9 @@ class Tangents:
     def _pulled(self, beside: tuple[Tensor, State], directions: Tensor) -> Tensor:
         x, before = beside
         before = map_state(lambda part: part.requires_grad_(part.is_floating_point()), before)
-        given = _numbers(before)
+        given = numbers(before)
         with torch.enable_grad(), self._evaluated():
-            pairs = zip(_numbers(self.step(x, before)), _parts(directions, given), strict=True)
+            pairs = zip(numbers(self.step(x, before)), _parts(directions, given), strict=True)
             owed = [pair for pair in pairs if pair[0].requires_grad]
             if not owed:
                 return torch.zeros_like(directions)
@@ -148,12 +148,12 @@ class Tangents:
 
     def _pushed(self, beside: tuple[Tensor, State], directions: Tensor) -> Tensor:
         x, before = beside
-        tangents = iter(_parts(directions, _numbers(before)))
+        tangents = iter(_parts(directions, numbers(before)))
         with torch.no_grad(), forward_ad.dual_level(), self._evaluated():
             dual = map_state(
                 lambda part: forward_ad.make_dual(part, next(tangents)) if part.is_floating_point() else part, before
             )
-            moved = [forward_ad.unpack_dual(part) for part in _numbers(self.step(x, dual))]
+            moved = [forward_ad.unpack_dual(part) for part in numbers(self.step(x, dual))]
             full = [torch.zeros_like(one.primal) if one.tangent is None else one.tangent for one in moved]
         return _directions(full, directions)
 
@@ -186,10 +186,6 @@ def random_directions(shape: Sequence[int], seed: int) -> Tensor:
     """Orthonormal columns [sequence, n, k], the same at each call."""
     drawn = torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return torch.linalg.qr(drawn).Q
-
-
-def _numbers(state: State) -> list[Tensor]:
-    return [part for _, part in leaves(state) if part.is_floating_point()]
 
 
 def _parts(directions: Tensor, like: Sequence[Tensor]) -> Iterator[Tensor]:

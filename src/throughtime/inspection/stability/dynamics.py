@@ -17,7 +17,8 @@ from ..._errors import ConfigurationError, UnsupportedError
 from ..._types import Batch, Loss
 from ...models.sequence import negative_log_likelihood
 from .._numbers import plain
-from .._unrolling import Trajectory, in_float64, unroll
+from .._trajectory import Trajectory
+from .._unrolling import in_float64, unroll
 from ..flow.gradient_flow import GradientFlow
 from ._jacobian_spectra import JacobianSpectra, RecurrentBlock, bound_of, jacobian_spectra, recurrent_blocks
 from ._lyapunov import WHOLE, Condition, Spectrum, spectrum_and_condition

@@ -9,10 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ..._errors import ConfigurationError
-from ...nn.cell import GatedCell
-
-GATE_NAMES = {"LSTM": ("input", "forget", "cell", "output"), "GRU": ("reset", "update", "new")}
-"""In the order of torch's rows."""
+from ...nn.cell import GatedCell, kind_of
+from ...ops import GATE_NAMES
 
 
 @dataclass(frozen=True)
@@ -79,11 +77,11 @@ def gates_of(module: nn.Module) -> tuple[str, ...]:
         (('reset', 'update', 'new'), ())
     """
     if isinstance(module, nn.RNNBase):
-        return GATE_NAMES.get(module.mode, ())
+        return _stacked(module.mode)
     if isinstance(module, GatedCell):
-        return GATE_NAMES.get(module.recurrence.kind.upper(), ())
-    if isinstance(module, (nn.LSTMCell, nn.GRUCell)):
-        return GATE_NAMES["LSTM" if isinstance(module, nn.LSTMCell) else "GRU"]
+        return _stacked(module.recurrence.kind)
+    if isinstance(module, nn.RNNCellBase):
+        return _stacked(kind_of(module))
     declared = getattr(module, "gate_names", ())
     if not isinstance(declared, (tuple, list)) or not all(isinstance(name, str) for name in declared):
         raise ConfigurationError(
@@ -91,6 +89,12 @@ def gates_of(module: nn.Module) -> tuple[str, ...]:
             'its parameters stack the gates, as ("reset", "update", "new")'
         )
     return tuple(declared)
+
+
+def _stacked(kind: str) -> tuple[str, ...]:
+    """The names of a kind's gates; one alone stacks nothing."""
+    names = GATE_NAMES.get(kind.lower(), ())
+    return names if len(names) > 1 else ()
 
 
 def _gate_axis(module: nn.Module, parameter: Tensor) -> int | None:

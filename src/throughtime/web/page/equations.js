@@ -35,8 +35,5 @@ export function equation({ s, t, jumps, whole }, view, z) {
 export function formulas({ formulas: said }) {
   const group = (title, lines) => lines.length
     ? [h('p.label', title), lines.map((text) => h('p.math', formula(text)))] : [];
-  const paths = Object.entries(said.paths ?? {});
-  return h('aside.formulas', group('One step', said.step ?? []), group('Its gradient, a step back', said.jump ?? []),
-    paths.length ? h('details', h('summary', 'its terms by path'), paths.map(([name, text]) =>
-      h('p.math', h('span.of', name), ' ', formula(text)))) : null);
+  return h('aside.formulas', group('One step', said.step ?? []), group('Its gradient, a step back', said.jump ?? []));
 }
