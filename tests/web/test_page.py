@@ -329,6 +329,8 @@ def test_a_reset_is_not_a_zero(visit: Callable[..., Visit], make_document: Make)
     seen = visit(make_document("gru", 60, rate=-0.05, resets=(30,)), "#step=10")
     assert seen.text('[data-fate="reset"]') == "another sequence"
     assert "a reset stands between" in seen.text("#product")
+    seen.page.locator("details.numbers summary").click()
+    assert "not a number" not in seen.text("#path")
     assert "29 steps back" in seen.text("#story")
 
 

@@ -78,6 +78,8 @@ def test_a_cell_of_two_states_whose_output_is_neither() -> None:
     assert np.isnan(flow.layer.norms[0, 5]).all()  # its own loss reads past the cut
     assert np.isfinite(flow.layer.norms[0, :5]).all()
     assert np.isnan(flow.layer.accumulated).all()
+    with pytest.raises(UnsupportedError, match=r"the output of Recurrent is made from its states and is none of them"):
+        ledger(Recurrent(Two()), numbers(6, 2, 2), plain_sum)
 
 
 class Packing(nn.Module):

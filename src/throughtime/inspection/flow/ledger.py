@@ -174,7 +174,7 @@ def ledger(model: nn.Module, batch: Batch, loss: Loss, anchor: int | None = None
     Raises:
         ConfigurationError: for a sequence that is not in the batch, a step whose loss does not count, a detached loss.
         DataError: for a single step, or values that are not finite.
-        UnsupportedError: for a model without a recurrence.
+        UnsupportedError: for a model without a recurrence, or a cell of several states whose output is none of them.
 
     Example:
         >>> from throughtime.nn import RNN
@@ -223,6 +223,11 @@ def _checked(unrolled: Unrolled, anchor: int | None, sample: int) -> int:
 
 
 def _followed(unrolled: Unrolled, trajectory: Trajectory, anchor: int, sample: int) -> LayerLedger:
+    if trajectory.reads_past_cut:
+        raise UnsupportedError(
+            f"the output of {trajectory.name} is made from its states and is none of them, so what a loss owes to its own "
+            "step cannot be told: let the step give a state as its output, and compute what is made from it afterwards"
+        )
     steps, cut = _way(unrolled, trajectory.place.reverse, anchor, sample)
     found = next(unrolled.gradients([anchor], trajectory))
     deltas = [[part[[sample]] for part in parts] for parts in found]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._numbers import plain
 from ..flow._profile import Slope
 from ._lyapunov import Spectrum
 
@@ -52,8 +53,11 @@ class SlopeCheck:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and words."""
         numbers = {name: getattr(self, name) for name in ("slope", "low", "high", "exponent", "error", "disagreement")}
-        finite = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-        return {**finite, "flagged": self.flagged, "reasons": list(self.reasons)}
+        return {
+            **{name: plain(value) for name, value in numbers.items()},
+            "flagged": self.flagged,
+            "reasons": list(self.reasons),
+        }
 
 
 def check_slope(slope: Slope, spectrum: Spectrum, above: Sequence[tuple[str, float]]) -> SlopeCheck:

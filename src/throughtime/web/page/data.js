@@ -86,16 +86,17 @@ export function journey(trace, state, view) {
   const shares = layer.shares?.[state.sample]?.[view.at] ?? [];
   const jumps = [];
   for (let k = s + way; k !== t + way; k += way) {
-    const r = flow[k] === null || flow[k - way] === null ? null : (flow[k] - flow[k - way]) * LN10;
+    const told = flow[k] !== null && flow[k - way] !== null && flow[k] - flow[k - way];
+    const r = told === false || Number.isNaN(told) ? null : told * LN10; // none across a reset, nor from zero to zero
     jumps.push({
-      from: k - way, to: k, r, status: view.status[k], left: flow[k] === null ? null : flow[k] - view.base,
+      from: k - way, to: k, r, factor: r === null ? null : Math.exp(r), status: view.status[k], left: flow[k] === null ? null : flow[k] - view.base,
       split: split && { squashing: num(split.squashing[state.sample][view.at][k]),
         weights: num(split.weights[state.sample][view.at][k]) },
       shares: shares.map((path) => num(path[k])),
     });
   }
   const whole = flow[t] === null || view.base === null ? null : (flow[t] - view.base) * LN10;
-  const falling = jumps.filter((jump) => jump.r !== null && !Number.isNaN(jump.r) && jump.status !== 'cut');
+  const falling = jumps.filter((jump) => jump.r !== null && jump.status !== 'cut');
   const strongest = falling.reduce((a, b) => (a === null || b.r < a.r ? b : a), null);
   return { t, s, jumps, whole, strongest };
 }

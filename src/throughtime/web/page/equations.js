@@ -22,7 +22,7 @@ export function equation({ s, t, jumps, whole }, view, z) {
   const lines = [line(norm(s, z, t, 'step-word'), ' = ', norm(s, z, s, 'loss-word'), ends(jumps, factor))];
   if (whole !== null && Number.isFinite(whole)) {
     lines.push(
-      line(' = ', power(view.base), ends(jumps, (jump) => number(Math.exp(jump.r)))),
+      line(' = ', power(view.base), ends(jumps, (jump) => number(jump.factor))),
       line(' = ', power(view.base), ' · e', h('sup', fixed(whole, 2)), status === 'cut' ? ' without the wall; with it: ' : ' = ',
         h('strong', result),
         status === 'below' ? h('span.aside', ' below float precision beside the gradient it started as') : null));

@@ -124,8 +124,8 @@ export class Path {
     const shares = this.shared(this.store.view) ? layer.paths.map((name, p) => this.taken(p) && item(name, jump.shares[p] === null ? '–'
       : jump.shares[p] < 0 ? `−${percent(-jump.shares[p])}` : percent(jump.shares[p]))) : [];
     this.detail.replaceChildren(h('b', `${jump.from} → ${jump.to}`),
-      item('r', jump.status === 'cut' ? 'cut' : `${fixed(jump.r ?? NaN)} nats (× ${number(Math.exp(jump.r))})`),
-      ...(jump.split ? [item('squashing', fixed(jump.split.squashing ?? NaN)), item('weights', fixed(jump.split.weights ?? NaN))] : []),
+      item('r', jump.status === 'cut' ? 'cut' : `${fixed(jump.r)} nats (× ${number(jump.factor)})`),
+      ...(jump.split ? [item('squashing', fixed(jump.split.squashing)), item('weights', fixed(jump.split.weights))] : []),
       ...shares.filter(Boolean));
   }
 }

@@ -11,10 +11,10 @@ export function table({ jumps }, view, trace, state) {
       ...(layer.split ? ['squashing', 'weights'] : []), ...shares];
     const row = (jump) => h('tr', { class: jump.status }, h('th', { scope: 'row' }, `${jump.from} → ${jump.to}`),
       trace.symbols ? h('td', glyph(String(trace.symbols[state.sample][jump.to] ?? ''))) : null,
-      jump.status === 'cut' ? h('td.cut-word', 'cut') : h('td', jump.r === null ? '–' : fixed(jump.r, 3)),
-      h('td', jump.r === null ? '–' : number(Math.exp(jump.r), 3)), h('td', power(jump.left, 3)),
-      layer.split ? [h('td', fixed(jump.split.squashing ?? NaN, 3)), h('td', fixed(jump.split.weights ?? NaN, 3))] : null,
-      shares.map((_, i) => h('td', jump.shares[i] === null ? '–' : fixed(jump.shares[i], 3))));
+      jump.status === 'cut' ? h('td.cut-word', 'cut') : h('td', fixed(jump.r, 3)),
+      h('td', number(jump.factor, 3)), h('td', power(jump.left, 3)),
+      layer.split ? [h('td', fixed(jump.split.squashing, 3)), h('td', fixed(jump.split.weights, 3))] : null,
+      shares.map((_, i) => h('td', fixed(jump.shares[i], 3))));
     return h('div.scroll', { tabindex: 0, role: 'region', 'aria-label': 'all jumps' }, h('table',
       h('thead', h('tr', heads.map((text) => h('th', { scope: 'col' }, text)))), h('tbody', jumps.map(row))));
   };
