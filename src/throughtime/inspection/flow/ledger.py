@@ -225,8 +225,8 @@ def _checked(unrolled: Unrolled, anchor: int | None, sample: int) -> int:
 def _followed(unrolled: Unrolled, trajectory: Trajectory, anchor: int, sample: int) -> LayerLedger:
     if trajectory.reads_past_cut:
         raise UnsupportedError(
-            f"the output of {trajectory.name} is made from its states and is none of them, so what a loss owes to its own "
-            "step cannot be told: let the step give a state as its output, and compute what is made from it afterwards"
+            f"the output of {trajectory.name} is made from its states and is none of them, so what a loss owes to its "
+            "own step cannot be told: let the step give a state as its output, and compute the rest from it afterwards"
         )
     steps, cut = _way(unrolled, trajectory.place.reverse, anchor, sample)
     found = next(unrolled.gradients([anchor], trajectory))
