@@ -405,3 +405,10 @@ def test_a_whole_model_that_reads_symbols():
     assert found.name == "backbone"
     with pytest.raises(ConfigurationError, match=r"output is a .*: give the loss"):
         explain(model, Batch(symbols, symbols))
+
+
+def test_the_other_recurrences_are_named():
+    found = explain(ours.LSTM(3, 5, bidirectional=True))
+    assert found.others == ("LSTM, backward",)
+    assert found.verdict.endswith("recurrence= names the others: LSTM, backward")
+    assert explain(ours.LSTM(3, 5)).others == ()

@@ -99,6 +99,7 @@ class Explanation:
         reading: what the signs and functions mean.
         forward: the equations of a step.
         backward: those of backpropagation through time.
+        others: the model's further recurrences, which `recurrence` names.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Explanation:
     reading: tuple[tuple[str, str], ...]
     forward: tuple[Line, ...]
     backward: tuple[Line, ...]
+    others: tuple[str, ...] = ()
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -135,8 +137,10 @@ class Explanation:
         where = f"on {self.steps} steps of {self.sequences} sequences in float64"
         if not wrong:
             worst = max(line.relative for line in self.lines)
-            return f"all {len(self.lines)} lines agree {where}, to {worst:.1g} of their scale"
-        return f"{len(wrong)} of {len(self.lines)} lines disagree {where}: {', '.join(wrong)}"
+            said = f"all {len(self.lines)} lines agree {where}, to {worst:.1g} of their scale"
+        else:
+            said = f"{len(wrong)} of {len(self.lines)} lines disagree {where}: {', '.join(wrong)}"
+        return said + (f"; recurrence= names the others: {', '.join(self.others)}" if self.others else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and words."""
@@ -148,6 +152,7 @@ class Explanation:
             "sequences": self.sequences,
             "verdict": self.verdict,
             "agrees": self.agrees,
+            "others": list(self.others),
             "symbols": [dict(zip(("symbol", "shape", "meaning"), row, strict=True)) for row in self.symbols],
             "reading": dict(self.reading),
             "forward": [line.to_dict() for line in self.forward],
@@ -228,6 +233,7 @@ def explain(
         tuple({**_READING, **derivation.definitions}.items()),
         tuple(compared(equation, values) for equation in derivation.forward),
         tuple(compared(equation, values) for equation in derivation.backward),
+        tuple(one.name for one in unrolled.trajectories if one is not trajectory),
     )
 
 
