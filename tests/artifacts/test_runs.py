@@ -103,7 +103,7 @@ def test_surprise_is_the_density_in_the_units_of_the_data(series_run) -> None:
     with torch.no_grad():
         distribution, _ = series_run.model.eval()(inputs)
     # A density of a value divided by s is s times that of the value: surprise grows by log s.
-    scale = math.log(series_run.scaler.scale(series.name)[0])
+    scale = math.log(series_run.scaler.deviations[series.name][0])
     wanted = scale - distribution.base_dist.log_prob(targets)[:, 0, 0].double().numpy()
     np.testing.assert_allclose(series_run.score(series), wanted, rtol=1e-5, atol=1e-5)
 

@@ -64,7 +64,7 @@ def test_scaler_standardises_each_series_by_itself_and_back():
         np.testing.assert_allclose(scaler.inverse(name, scaled), values, rtol=1e-14)
         paths = rng.normal(size=(7, 3, 2))
         np.testing.assert_allclose(scaler.transform(name, scaler.inverse(name, paths)), paths, atol=1e-5)
-        np.testing.assert_allclose(scaler.scale(name), values.std(0), rtol=1e-6)
+        np.testing.assert_allclose(scaler.spread(name, values)[0], values.std(0), rtol=1e-6)
 
 
 def test_a_constant_column_keeps_its_scale_and_is_named():

@@ -44,14 +44,17 @@ NUMBERS = {
     "tcn": "hidden_size",
     "transformer": "context",
     "mlp": "order",
+    "segrnn": "segment",
     "ar": "order",
     "markov": "order",
 }
 
 
 def test_the_names() -> None:
-    assert FAMILIES == ("rnn", "gru", "lstm", "mingru", "minlstm", "tcn", "transformer", "mlp", "ar", "markov")
+    step_by_step = ("rnn", "gru", "lstm", "mingru", "minlstm", "tcn", "transformer", "mlp")
+    assert (*step_by_step, "segrnn", "ar", "markov") == FAMILIES
     assert {name for name in FAMILIES if isinstance(family({"name": name}), NetworkFamily)} == set(LAYERS)
+    assert [name for name in FAMILIES if family({"name": name}).direct] == ["segrnn"]
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from throughtime import GRU, Batch, ConfigurationError, DataError, ShapeError
+from throughtime import GRU, Batch, ConfigurationError, DataError, ShapeError, UnsupportedError
 from throughtime.gradients import backward
 from throughtime.models import LOSSES, loss_named, negative_log_likelihood
 
@@ -81,7 +81,7 @@ def test_names() -> None:
     assert loss_named("nll") is negative_log_likelihood
     for name, loss in LOSSES.items():
         assert loss_named(name) is loss
-    with pytest.raises(ConfigurationError, match="no loss named 'l2': expected one of nll, cross_entropy"):
+    with pytest.raises(ConfigurationError, match="no loss named 'l2': expected one of nll, crps, cross_entropy"):
         loss_named("l2")
 
 
@@ -104,3 +104,25 @@ def test_losses_are_those_of_torch() -> None:
     output, target = torch.randn(4, 3, 5), torch.randn(4, 3, 5)
     for name, module in (("mse", nn.MSELoss()), ("mae", nn.L1Loss()), ("huber", nn.HuberLoss())):
         torch.testing.assert_close(loss_named(name)(output, target).mean(), module(output, target))
+
+
+@pytest.mark.parametrize("kind", [torch.distributions.Normal, torch.distributions.Laplace])
+@pytest.mark.parametrize("target", [-3.0, 0.2, 0.3, 2.5])
+def test_crps_is_the_integral_of_the_squared_distance_of_distributions(kind: type, target: float) -> None:
+    location, scale = torch.tensor(0.3, dtype=torch.float64), torch.tensor(0.7, dtype=torch.float64)
+    x = torch.linspace(-30, 30, 600_001, dtype=torch.float64)
+    distance = (kind(location, scale).cdf(x) - (x >= target).double()).square()
+    output = torch.distributions.Independent(kind(location.reshape(1, 1, 1), scale.reshape(1, 1, 1)), 1)
+    found = loss_named("crps")(output, torch.full((1, 1, 1), target, dtype=torch.float64))
+    assert found.item() == pytest.approx(torch.trapezoid(distance, x).item(), abs=2e-4)
+
+
+def test_crps_adds_its_features_up_and_refuses_others() -> None:
+    output = torch.distributions.Independent(torch.distributions.Laplace(torch.zeros(2, 3, 4), torch.ones(4)), 1)
+    target = torch.randn(2, 3, 4)
+    one = torch.distributions.Independent(torch.distributions.Laplace(torch.zeros(2, 3, 1), torch.ones(1)), 1)
+    each = [loss_named("crps")(one, target[..., [index]]) for index in range(4)]
+    torch.testing.assert_close(loss_named("crps")(output, target), torch.stack(each).sum(0))
+    other = torch.distributions.Independent(torch.distributions.StudentT(torch.full((2, 3, 4), 3.0)), 1)
+    with pytest.raises(UnsupportedError, match=r"crps is known of normal and laplace heads, the output is StudentT"):
+        loss_named("crps")(other, target)

@@ -244,8 +244,8 @@ def test_a_loss_that_is_not_finite_is_told_and_nothing_is_kept(values: np.ndarra
 
 
 def test_too_little_data_is_told_and_leaves_no_weights(values: np.ndarray, tmp_path: Path) -> None:
-    fitting = autoregression(values[:11], tmp_path / "run", lookback=3, horizon=1)  # 8 rows; 5 follow 3 others
-    with pytest.raises(DataError, match="5 rows for the 7 coefficients of ar:3: lower the order"):
+    fitting = autoregression(values[:11], tmp_path / "run", lookback=3, horizon=1)  # 9 rows; 6 follow 3 others
+    with pytest.raises(DataError, match="6 rows for the 7 coefficients of ar:3: lower the order"):
         fitting.fit()
     assert store.WEIGHTS not in contents(tmp_path / "run")
 

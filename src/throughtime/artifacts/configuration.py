@@ -30,7 +30,8 @@ class _Strict(BaseModel):
 class SeriesTask(_Strict):
     """Forecasting: `lookback` rows are read before `horizon` rows are predicted; a season has `period` rows.
 
-    Each series is split by its own rows, so that the parts of several series may overlap in time.
+    Each series is split by its own rows, so that the parts of several series may overlap in time. `transform` says
+    which columns a model reads as logarithms: "auto" takes those whose swings grow with their level.
     """
 
     kind: Literal["series"] = "series"
@@ -39,6 +40,7 @@ class SeriesTask(_Strict):
     period: PositiveInt = 1
     batch_size: PositiveInt = 32
     windows: PositiveInt = 2048
+    transform: Literal["auto", "none", "log"] = "auto"
     split: Split = Split()
 
 
@@ -49,6 +51,26 @@ class SymbolTask(_Strict):
     batch_size: PositiveInt = 16
     steps: PositiveInt = 64
     split: Split = Split(0.8, 0.1, 0.1)
+
+
+class LabelTask(_Strict):
+    """Labelling whole sequences, each with one of several classes or with a number.
+
+    `class_weights` "balanced": a case counts n / (classes · n_class), so that every class counts alike. Cases are
+    shuffled by the seed of training and parted class by class.
+    """
+
+    kind: Literal["labels"] = "labels"
+    task: Literal["classify", "regress"] = "classify"
+    batch_size: PositiveInt = 16
+    class_weights: Literal["balanced"] | None = None
+    split: Split = Split()
+
+    @model_validator(mode="after")
+    def _has_classes(self) -> LabelTask:
+        if self.task == "regress" and self.class_weights is not None:
+            raise ValueError("class_weights are for classes: a regression has none")
+        return self
 
 
 OptimizerName: TypeAlias = Literal[
@@ -82,10 +104,14 @@ class OptimizerSettings(_Strict):
 
 
 class TrainingSettings(_Strict):
-    """How long, by which gradient, and from which random numbers."""
+    """How long, by which gradient of which loss, and from which random numbers.
+
+    The loss is −log p, "nll", or of models of values "crps", which weighs errors by their size (see `models.LOSSES`).
+    """
 
     optimizer: OptimizerSettings = OptimizerSettings()
     strategy: str = "full"
+    loss: Literal["nll", "crps"] = "nll"
     epochs: PositiveInt = 20
     patience: PositiveInt | None = None
     time_budget: PositiveFloat | None = None
@@ -99,12 +125,12 @@ class RunConfiguration(_Strict):
     format: int = FORMAT
     throughtime: str
     model: ModelConfiguration
-    task: Annotated[SeriesTask | SymbolTask, Field(discriminator="kind")]
+    task: Annotated[SeriesTask | SymbolTask | LabelTask, Field(discriminator="kind")]
     training: TrainingSettings
 
     @model_validator(mode="after")
     def _agrees(self) -> RunConfiguration:
-        wanted = "values" if self.task.kind == "series" else "symbols"
+        wanted = {"series": "values"}.get(self.task.kind, self.task.kind)
         if self.model.kind != wanted:
             raise ValueError(f"a task of {self.task.kind} needs a model of {wanted}, not of {self.model.kind}")
         return self

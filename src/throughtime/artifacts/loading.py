@@ -8,10 +8,12 @@ import torch
 
 from .._errors import ArtifactError
 from . import store
-from .configuration import SeriesTask
+from .labels import LabelRun
 from .run import Run
 from .series import SeriesRun
 from .symbols import SymbolRun
+
+_KINDS: dict[str, type[Run]] = {"series": SeriesRun, "symbols": SymbolRun, "labels": LabelRun}
 
 
 def load(folder: str | Path, *, device: torch.device | str = "cpu", weights: bool = True) -> Run:
@@ -23,7 +25,7 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu", weights: boo
         weights: whether to read the trained weights; without, the model is freshly initialised.
 
     Returns:
-        `SeriesRun` or `SymbolRun`.
+        `SeriesRun`, `SymbolRun` or `LabelRun`.
 
     Raises:
         ArtifactError: if anything in it is missing, damaged, or of a newer version.
@@ -36,9 +38,8 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu", weights: boo
     folder = Path(folder)
     configuration = store.read_configuration(folder)
     data = store.read_json(folder / store.DATA)
-    kind = SeriesRun if isinstance(configuration.task, SeriesTask) else SymbolRun
     try:
-        run = kind(folder, configuration, data)
+        run = _KINDS[configuration.task.kind](folder, configuration, data)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
         raise ArtifactError(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .._state import size_of
-from ..models import SequenceModel, device_of
+from ..models import DirectForecaster, SequenceModel, device_of
 from ..nn.contract import initial_state
 
 _SEQUENCES_AT_ONCE = 8192
@@ -18,7 +18,7 @@ _BYTES_OF_STATE_AT_ONCE = 64 << 20
 
 
 def sample_paths(
-    model: SequenceModel,
+    model: SequenceModel | DirectForecaster,
     observed: np.ndarray,
     known: np.ndarray,
     samples: int,
@@ -54,7 +54,9 @@ def sample_paths(
     return np.concatenate(drawn, axis=2)
 
 
-def _sequences_at_once(model: SequenceModel) -> int:
+def _sequences_at_once(model: SequenceModel | DirectForecaster) -> int:
+    if isinstance(model, DirectForecaster):
+        return _SEQUENCES_AT_ONCE
     return min(_SEQUENCES_AT_ONCE, _BYTES_OF_STATE_AT_ONCE // max(1, size_of(initial_state(model.backbone, 1))))
 
 

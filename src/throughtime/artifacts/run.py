@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from .._errors import ArtifactError, ConfigurationError, UnsupportedError
 from .._version import __version__
 from ..data import Source
-from ..models import Markov, NetworkFamily, SequenceModel, count_parameters, device_of
+from ..models import DirectForecaster, Markov, NetworkFamily, SequenceModel, count_parameters, device_of
 from . import store
 from .configuration import RunConfiguration, explained
 from .features import Per, Track, rows_of, windows
@@ -37,7 +37,7 @@ class Run(ABC):
         folder: Path,
         configuration: RunConfiguration,
         data: dict[str, Any],
-        model: SequenceModel | Markov | None = None,
+        model: SequenceModel | DirectForecaster | Markov | None = None,
     ) -> None:
         self.folder = folder
         self.configuration = configuration
@@ -166,6 +166,11 @@ class Run(ABC):
         """The model, or what of it lies below the end of a layer: one of fewer layers with the same weights."""
         configuration, model = self.configuration.model, self.model
         family = configuration.family
+        if isinstance(model, DirectForecaster):
+            raise UnsupportedError(
+                f"{self.folder} forecasts from windows, each read anew: it has no vector of each step; train without "
+                "--decoding direct, such as --model gru"
+            )
         if not isinstance(family, NetworkFamily):
             raise UnsupportedError(
                 f"{self.folder} is a model of {family.name}: its state is the last steps as they are, nothing that it "

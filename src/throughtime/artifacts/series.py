@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._errors import ConfigurationError, DataError, ShapeError
+from .._errors import ConfigurationError, DataError, ShapeError, UnsupportedError
+from .._types import State
 from ..data import Scaler, Series, SeriesData, SeriesLayout, read_series, read_sound
-from ..models import SequenceModel, device_of
+from ..models import DirectForecaster, SequenceModel, device_of
 from .configuration import SeriesTask
 from .features import Track, windows
 from .forecast import Forecast, SeriesForecast
@@ -20,7 +21,7 @@ from .run import Run
 from .surprise import Surprise
 from .walking import walk
 
-_STEPS_AT_ONCE = 4096
+_STEPS_AT_ONCE, _WINDOWS_AT_ONCE = 4096, 256
 
 
 def called(series: Series) -> str:
@@ -84,6 +85,7 @@ class SeriesRun(Run):
         Returns:
             [sample, horizon, window, target]
         """
+        self._check_horizon(horizon)
         lookback = min(self.task.lookback, int(origins.min()))
         if lookback < 1:
             raise DataError(f"{called(series)} has no row before the forecast: at least one is needed")
@@ -91,7 +93,7 @@ class SeriesRun(Run):
         values = scaler.view(series.name, series.observed)
         observed = np.stack([values[origin - lookback : origin] for origin in origins], 1)
         ahead = np.stack([known[origin - lookback : origin + horizon] for origin in origins], 1)
-        assert isinstance(self.model, SequenceModel)
+        assert isinstance(self.model, (SequenceModel, DirectForecaster))
         paths = sample_paths(self.model, observed, ahead, samples, seed, progress)
         return scaler.inverse(series.name, paths)[..., : len(self.layout.columns.targets)]
 
@@ -122,8 +124,7 @@ class SeriesRun(Run):
             ConfigurationError: if future covariates are given to a model that reads none.
         """
         steps = self.task.horizon if horizon is None else horizon
-        if steps < 1:
-            raise ShapeError(f"horizon {steps}: at least one step must be forecast")
+        self._check_horizon(steps)
         if future is not None and not self.layout.columns.future:
             raise ConfigurationError("--future is given, but the model reads no columns of the future: leave it out")
         done = []
@@ -131,6 +132,15 @@ class SeriesRun(Run):
             done.append(self._forecast_one(data, series, steps, future, hold_out, samples, seed))
             progress((index + 1) / len(data.series))
         return Forecast(tuple(done), self.layout.columns.targets)
+
+    def _check_horizon(self, horizon: int) -> None:
+        if horizon < 1:
+            raise ShapeError(f"horizon {horizon}: at least one step must be forecast")
+        if isinstance(self.model, DirectForecaster) and horizon > self.model.horizon:
+            raise UnsupportedError(
+                f"horizon {horizon}: {self.folder} forecasts its {self.model.horizon} steps at once, no more; train "
+                "with a longer --horizon, or one step after the other"
+            )
 
     def _forecast_one(
         self, data: SeriesData, series: Series, horizon: int, future: Any, hold_out: bool, samples: int, seed: int
@@ -166,16 +176,37 @@ class SeriesRun(Run):
         scaler = self.scaler_of(series, self.task.lookback)
         values, inputs = scaler.view(series.name, series.observed), self._inputs(series, scaler)
         self.model.eval()
-        parts = []
-        for part, distribution in walk(
-            lambda part, state: self.model(inputs(part), state), len(series) - 1, _STEPS_AT_ONCE
-        ):
-            following = self._tensor(values[part.start + 1 : part.stop + 1])
-            parts.append(distribution.base_dist.log_prob(following)[:, 0, :targets].sum(-1).double().cpu().numpy())
-        surprise = np.log(scaler.scale(series.name)[:targets]).sum() - np.concatenate(parts)
+
+        def read(part: slice, state: State) -> tuple[np.ndarray, State]:
+            following = slice(part.start + 1, part.stop + 1)
+            found, state = self.surprise_of(inputs(part), values[following], state)
+            return found + self.units(series.name, scaler, series.observed[following]), state
+
+        at_once = _WINDOWS_AT_ONCE if isinstance(self.model, DirectForecaster) else _STEPS_AT_ONCE
+        parts = [found for _, found in walk(read, len(series) - 1, at_once)]
+        surprise = np.concatenate(parts)
         if series.mended is not None:
             surprise[series.mended[1:, :targets].any(axis=1) | series.foreseen[:-1]] = np.nan
         return surprise
+
+    @torch.inference_mode()
+    def surprise_of(self, inputs: Tensor | np.ndarray, following: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """−log p of the targets of rows in nats, [time], and the state after the last one; all on the model's scale.
+
+        Args:
+            inputs: what is read before each of these rows, a tensor [time, 1, feature] or an array [time, feature].
+            following: the rows, [time, target + past].
+            state: before the first of them, of a model in evaluation; `None` begins a series.
+        """
+        read = inputs if isinstance(inputs, Tensor) else self._tensor(inputs)
+        model: Any = self.model.next_step if isinstance(self.model, DirectForecaster) else self.model
+        distribution, state = model(read, state)
+        values = distribution.base_dist.log_prob(self._tensor(following))[:, 0, : len(self.layout.columns.targets)]
+        return -values.sum(-1).double().cpu().numpy(), state
+
+    def units(self, name: str, scaler: Scaler, rows: np.ndarray) -> np.ndarray:
+        """What the data's own units add to the surprise of rows [time, target + past] of a series, in nats, [time]."""
+        return np.log(scaler.spread(name, rows)[:, : len(self.layout.columns.targets)]).sum(1)
 
     def _tracks(self, data: SeriesData) -> list[Track]:
         """Each series, without its last row where the model reads future columns of the one after it."""

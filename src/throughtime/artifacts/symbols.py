@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .._errors import ConfigurationError
+from .._types import State
 from ..data import SoundData, TextData, Vocabulary, read_sound, read_text
 from ..models import Decoding, device_of
 from .configuration import SymbolTask
@@ -76,7 +77,7 @@ class SymbolRun(Run):
     def _draw(
         self, length: int, prompt: np.ndarray | None, decoding: Decoding, seed: int, progress: Callable[[float], None]
     ) -> Iterator[int]:
-        model = self.model.eval()
+        model: Any = self.model.eval()
         device = device_of(model)
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
             torch.manual_seed(seed)
@@ -102,13 +103,21 @@ class SymbolRun(Run):
     def score(self, tokens: np.ndarray) -> np.ndarray:
         """The surprise −log p(x_t | x_<t) in nats of each symbol from the second on, [time − 1]."""
         self.model.eval()
-        parts = []
-        for part, distribution in walk(
-            lambda part, state: self.model(self._inputs(tokens[part]), state), len(tokens) - 1, _STEPS_AT_ONCE
-        ):
-            following = self._inputs(tokens[part.start + 1 : part.stop + 1])
-            parts.append(-distribution.log_prob(following)[:, 0].double().cpu().numpy())
+
+        def read(part: slice, state: State) -> tuple[np.ndarray, State]:
+            return self.surprise_of(tokens[part], tokens[part.start + 1 : part.stop + 1], state)
+
+        parts = [found for _, found in walk(read, len(tokens) - 1, _STEPS_AT_ONCE)]
         return np.concatenate(parts) if parts else np.zeros(0)
+
+    @torch.inference_mode()
+    def surprise_of(self, tokens: np.ndarray, following: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """−log p in nats of the symbols `following` others, each the one after, [time], and the state after the last.
+
+        `state` is that before the first of `tokens`, of a model in evaluation; `None` begins a text.
+        """
+        distribution, state = self.model(self._inputs(tokens), state)
+        return -distribution.log_prob(self._inputs(following))[:, 0].double().cpu().numpy(), state
 
     def _tracks(self, data: TextData | SoundData) -> list[Track]:
         """The whole, in lines if it is a text."""

@@ -19,6 +19,9 @@ from rich.text import Text
 
 from ..data import visible
 
+INTERRUPTED = 130
+"""What shells expect of a program that Ctrl-C ended."""
+
 # What is printed holds names from files: brackets and colons in them are text, never markup.
 out = Console(markup=False, emoji=False)
 err = Console(stderr=True, markup=False, emoji=False)

@@ -16,7 +16,7 @@ from ..artifacts import Run, SymbolRun, load
 from ..data import visible
 from ..gradients import Truncated, strategy_named
 from ..inspection import Report, report
-from ..models import Markov, negative_log_likelihood
+from ..models import DirectForecaster, Markov, negative_log_likelihood
 from ..training import first_batch
 from . import _options as options
 from ._console import progress, working
@@ -34,6 +34,11 @@ _COLOURS = {"vanishing": "red", "exploding": "red", "healthy": "green", "inconcl
 def inspected(run: Path, file: Path | None, lag: int | None, steps: int | None, anchors: int, device: str) -> Report:
     """Load a run, read its data or a file, and look at how gradients flow there."""
     trained = load(run, device=options.device(device))
+    if isinstance(trained.model, DirectForecaster):
+        raise ConfigurationError(
+            f"{run} forecasts from windows, each read anew: no gradient travels from loss to loss; inspect a run "
+            "without --decoding direct, such as --model gru"
+        )
     if isinstance(trained.model, Markov):
         raise ConfigurationError(f"{run} is a Markov model: it counts, and no gradient flows in it; inspect a network")
     with working("reading"):

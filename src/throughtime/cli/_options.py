@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal
 import torch
 import typer
 
-from .._errors import ConfigurationError
-from ..artifacts import configuration, store
+from .._errors import ConfigurationError, UnsupportedError
+from ..artifacts import Run, configuration, store
 from ..data import Split
 from ..gradients import FORMS
+from ..models import family as validated_family
 from ..models import family_settings
+from ..training.settings import read_settings
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -45,6 +47,17 @@ def parts(text: str | None) -> Split | None:
     return Split(train, validation, test)
 
 
+def following(run: Run) -> str:
+    """The command that uses a run of its kind, as it is written."""
+    command = {"series": "forecast", "symbols": "generate", "labels": "predict"}[run.configuration.task.kind]
+    return f"throughtime {command} {run.folder}"
+
+
+def of_another_kind(run: Run) -> UnsupportedError:
+    """What is said of a run that a command has no use for."""
+    return UnsupportedError(f"{run.folder} is a model of {run.configuration.task.kind}: use {following(run)}")
+
+
 def given(context: typer.Context, *names: str) -> list[str]:
     """Those of the named options that stand on the command line, as they are written there."""
     return [
@@ -70,11 +83,37 @@ def refuse(file: Path, kind: str, only: str, **options: Any) -> None:
             raise ConfigurationError(f"--{name.replace('_', '-')} is for {only}; {file} is read as {kind}")
 
 
+def refuse_for_labels(file: Path, others: dict[str, Any]) -> None:
+    """Refuse options of series, text and sound for a file of labelled sequences.
+
+    Raises:
+        ConfigurationError: naming the first of them.
+    """
+    given = [name for name, value in others.items() if value not in (None, [], (), "auto", "character", "mu-law")]
+    if given:
+        name = given[0].replace("_", "-")
+        raise ConfigurationError(f"--{name} is not for labelled sequences, as {file} is read: leave it out")
+
+
+def refuse_without_task(of_labels: dict[str, Any]) -> None:
+    """Refuse options of labelled sequences where no --task says that the file holds such.
+
+    Raises:
+        ConfigurationError: naming the first of them.
+    """
+    for name in chosen(**of_labels):
+        raise ConfigurationError(
+            f"--{name.replace('_', '-')} is for whole sequences with labels: say --task classify or --task regress too"
+        )
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output instead of tables.")]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, …")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of every random draw.", show_default=True)]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run.", show_default=False)]
-File = Annotated[Path, typer.Argument(help="CSV, Parquet, text, a folder of text, WAV or FLAC.", show_default=False)]
+File = Annotated[
+    Path, typer.Argument(help="CSV, Parquet, .ts, text, a folder of text, WAV or FLAC.", show_default=False)
+]
 PictureFolder = Annotated[Path, typer.Option("--out", help="Folder for the picture.")]
 OptionalFile = Annotated[
     Path | None,
@@ -88,10 +127,44 @@ Target = Annotated[list[str] | None, typer.Option(help="Column(s) to forecast; a
 Past = Annotated[list[str] | None, typer.Option(help="Column(s) observed together with the targets.")]
 Future = Annotated[list[str] | None, typer.Option(help="Column(s) known in advance.")]
 Id = Annotated[str | None, typer.Option("--id", help="The column that tells many series in one file apart.")]
+Task = Annotated[
+    Literal["classify", "regress"] | None,
+    typer.Option(help="Read whole sequences, each with a class or a number: a .ts file, a table, a folder of WAV."),
+]
+Label = Annotated[str | None, typer.Option(help="The column of labels (--task); label, class, target or y are found.")]
 Fill = Annotated[Literal["forward", "linear", "zero"] | None, typer.Option(help="Mend gaps and missing values.")]
 Calendar = Annotated[str, typer.Option(help="Calendar features: auto, none, or a list such as hour,weekday.")]
 Unit = Annotated[Literal["character", "byte"], typer.Option(help="What a symbol of a text is.")]
 Encoding = Annotated[Literal["mu-law", "real"], typer.Option(help="Sound as 256 levels or as real values.")]
+
+
+def _configure(context: typer.Context, file: Path | None) -> Path | None:
+    """What a settings file says of reading and of the seed is the default of these options."""
+    if file is not None:
+        found = read_settings(file)
+        reading = {"id_" if name == "id" else name: value for name, value in found.reading.items()}
+        seed = found.preparation.get("training", {}).get("seed")
+        context.default_map = {**(context.default_map or {}), **reading, **chosen(seed=seed)}
+    return file
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        callback=_configure,
+        is_eager=True,
+        help="Settings in a file, such as the best.json of tune; options given beside it win.",
+    ),
+]
+Pooling = Annotated[
+    Literal["last", "mean", "attention"] | None,
+    typer.Option(help="With --task: what of a sequence the verdict is read from; attention by default."),
+]
+ClassWeights = Annotated[
+    Literal["balanced"] | None, typer.Option(help="With --task classify: every class counts alike, however rare.")
+]
 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; the next free runs/NAME by default.")]
 Model = Annotated[
@@ -99,11 +172,11 @@ Model = Annotated[
     typer.Option(
         "--model",
         metavar="NAME",
-        help="rnn, gru, lstm, mingru, minlstm, tcn, transformer, mlp:ORDER, for series ar:ORDER, for symbols "
-        "markov:ORDER; by default gru for series, lstm for text and sound.",
+        help="rnn, gru, lstm, mingru, minlstm, tcn, transformer, mlp:ORDER, for series ar:ORDER and segrnn:SEGMENT, "
+        "for symbols markov:ORDER; by default gru for series, lstm for text and sound, tcn for labels.",
     ),
 ]
-HiddenSize = Annotated[int | None, typer.Option(min=1, help="Units of each layer; 64, for text 128 or 256.")]
+HiddenSize = Annotated[int | None, typer.Option(min=1, help="Units of each layer; 64, text 128 or 256, labels 32.")]
 Layers = Annotated[int | None, typer.Option(min=1, help="Layers, or blocks; 1, for long texts 2.")]
 Dropout = Annotated[float | None, typer.Option(help="Share of features dropped between layers while training.")]
 RecurrentInit = Annotated[
@@ -118,21 +191,40 @@ ForgetBias = Annotated[float | None, typer.Option(help="First bias of an lstm's 
 LayerNorm = Annotated[
     bool | None, typer.Option("--layer-norm", help="Normalise the products of rnn, gru and lstm (slower).")
 ]
+Decoding = Annotated[
+    Literal["autoregressive", "direct"] | None,
+    typer.Option(help="Whether steps ahead follow one from the other, or all come at once, as segrnn's always do."),
+]
+WindowNormalisation = Annotated[
+    Literal["none", "last", "instance"] | None,
+    typer.Option(help="What a direct forecast takes from each window: nothing, its last value, or mean and deviation."),
+]
+LossName = Annotated[
+    Literal["nll", "crps"] | None,
+    typer.Option(
+        "--loss", help="−log p; or crps, which weighs errors by their size; crps where all steps come at once."
+    ),
+]
+Transform = Annotated[
+    Literal["auto", "none", "log"] | None,
+    typer.Option(help="Whether columns are read as logarithms; auto: those whose swings grow with their level."),
+]
 HeadName = Annotated[
-    Literal["student_t", "normal"] | None, typer.Option("--head", help="Distribution of values; student_t by default.")
+    Literal["student_t", "normal", "laplace"] | None,
+    typer.Option("--head", help="Distribution of values; student_t by default, laplace where all steps come at once."),
 ]
 StrategyName = Annotated[str | None, typer.Option("--strategy", help=f"How gradients travel: {FORMS}.")]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training part; 30, for text by size.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training part; 30, labels 20, text by size.")]
 TimeBudget = Annotated[str | None, typer.Option(help="Time of training at most, such as 60s or 10m; none by default.")]
 Patience = Annotated[int | None, typer.Option(min=1, help="Validations without a better one; 8 for series.")]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Sequences side by side; 32, for text 16.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Sequences side by side; 32, for text and labels 16.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Symbols of each stream in a batch (text and sound).")]
 OptimizerName = Annotated[
     configuration.OptimizerName | None,
     typer.Option("--optimizer", help="How parameters follow their gradients; adamw by default."),
 ]
 LearningRate = Annotated[
-    float | None, typer.Option(help="Step size at its highest; 0.002, for text 0.006; half of it for a transformer.")
+    float | None, typer.Option(help="Largest step size; 0.002, labels 0.005, text 0.006; half for a transformer.")
 ]
 Schedule = Annotated[
     Literal["cosine", "linear", "constant"] | None, typer.Option(help="How the step size falls; cosine by default.")
@@ -148,13 +240,24 @@ Lookback = Annotated[int | None, typer.Option(min=1, help="Rows read before a fo
 
 
 def of(context: typer.Context, *names: str) -> dict[str, Any]:
-    """The values of these options of a command."""
-    return {name: context.params[name] for name in names}
+    """The values of these options of a command; `None` where none of several was given."""
+    given = {name: context.params.get(name) for name in names}
+    return {name: None if value in ([], ()) else value for name, value in given.items()}
 
 
 def family(name: str | None, **settings: Any) -> dict[str, Any]:
     """The settings of a family named as in `--model`, with those options that were given a value."""
     return {**(family_settings(name) if name else {}), **chosen(**settings)}
+
+
+def over(config: str | Path | None, **groups: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The groups of settings in a file, and over them those that were given; of the family those that it has."""
+    begun = {} if config is None else read_settings(config).preparation
+    merged = {name: {**begun.get(name, {}), **own} for name, own in groups.items()}
+    if named := groups["family"].get("name"):
+        known = {*type(validated_family({"name": named})).model_fields, *groups["family"]}
+        merged["family"] = {key: value for key, value in merged["family"].items() if key in known}
+    return merged
 
 
 def new_folder(named: Path | None, file: Path, model: str | None) -> Path:

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
-from ..data import SeriesData, SoundData, TextData, kind_of, read_series, read_sound, read_text, read_unmended
+from .._errors import ConfigurationError
+from ..data import (
+    Labelled,
+    SeriesData,
+    SoundData,
+    TextData,
+    kind_of,
+    read_labelled,
+    read_series,
+    read_sound,
+    read_text,
+    read_unmended,
+)
 from ._console import remark, working
-from ._options import columns, refuse
+from ._options import columns, refuse, refuse_for_labels
+
+Data = TypeVar("Data")
 
 
 def read(
@@ -44,9 +59,35 @@ def read(
                 return read_text(file, unit=unit)
             case "sound":
                 return read_sound(file, encoding=encoding)
+            case "labelled":
+                raise ConfigurationError(f"{file} holds labelled sequences: train --task classify or regress reads it")
 
 
-def noted(data: SeriesData | TextData | SoundData) -> SeriesData | TextData | SoundData:
+def read_to_describe(
+    file: Path,
+    task: str | None,
+    *,
+    label: str | None = None,
+    id_: str | None = None,
+    time: str | None = None,
+    fill: str | None = None,
+    **others: Any,
+) -> Labelled:
+    """Read labelled sequences as they stand, gaps and missing labels too; other options are refused."""
+    refuse_for_labels(file, others)
+    with working(f"reading {file}"):
+        return read_labelled(file, task=task, label=label, id=id_, time=time, fill=fill or "kept", labels_needed=False)
+
+
+def read_labels(
+    file: Path, *, task: str | None, label: str | None, id_: str | None, time: str | None, fill: str | None
+) -> Labelled:
+    """Read whole sequences with their labels."""
+    with working(f"reading {file}"):
+        return read_labelled(file, task=task, label=label, id=id_, time=time, fill=fill)
+
+
+def noted(data: Data) -> Data:
     """The same data, after what was noted while it was read has been said."""
     remark(*getattr(data, "notes", ()))
     return data

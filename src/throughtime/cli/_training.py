@@ -9,10 +9,11 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ..artifacts import SeriesRun
+from ..artifacts import LabelRun
 from ..models import count_parameters
 from ..training import Fitting, Training
 from ._console import err, out, say
+from ._options import following
 
 
 class TrainingProgress:
@@ -56,7 +57,8 @@ class TrainingProgress:
 
     @property
     def _unit(self) -> str:
-        return "a step of the scaled series" if isinstance(self.training.run, SeriesRun) else "a symbol"
+        kind = self.training.run.configuration.task.kind
+        return {"series": "a step of the scaled series", "symbols": "a symbol", "labels": "a case"}[kind]
 
     def farewell(self, reason: str) -> None:
         """What came of it, and what to do next."""
@@ -67,11 +69,11 @@ class TrainingProgress:
         if position.step == self.first_step:
             say(f"{folder} is trained already, {position.step} steps until {reason}; --epochs takes it further")
             return
-        best = f"best validation loss {position.best:.4f} nats {self._unit}"
+        measure = "CRPS" if self.training.settings.loss == "crps" else "nats"
+        best = f"best validation loss {position.best:.4f} {measure} {self._unit}"
         found = best if position.best < math.inf else "not validated"
         say(f"{position.step} steps in {position.elapsed:.0f} s, stopped by {reason}; {found}")
-        following = "forecast" if isinstance(self.training.run, SeriesRun) else "generate"
-        say(f"saved to {folder}; next: throughtime evaluate {folder}, throughtime {following} {folder}")
+        say(f"saved to {folder}; next: throughtime evaluate {folder}, {following(self.training.run)}")
 
 
 def summary(training: Training | Fitting) -> Table:
@@ -82,9 +84,11 @@ def summary(training: Training | Fitting) -> Table:
     parameters = count_parameters(training.model)
     counted = f", {parameters:,} parameters" if parameters else ""
     table.add_row("model", f"{family.name}, {family.words}{counted}")
-    sizes = configuration.task.model_dump(exclude={"kind", "split"})
+    sizes = configuration.task.model_dump(exclude={"kind", "split"}, exclude_none=True)
+    sizes |= configuration.model.model_dump(include={"pooling"})
     table.add_row("task", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sizes.items()))
-    table.add_row("split", f"{configuration.task.split.words}, in time")
+    how = "shuffled, class by class" if isinstance(training.run, LabelRun) else "in time"
+    table.add_row("split", f"{configuration.task.split.words}, {how}")
     table.add_row("training", training.words)
     table.add_row("folder", str(training.run.folder))
     return table

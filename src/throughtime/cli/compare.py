@@ -16,10 +16,10 @@ from ..evaluation import Comparison
 from ..evaluation import compare as compared
 from . import _options as options
 from ._comparing import ComparingProgress
-from ._console import complain, out, print_json, say
+from ._console import INTERRUPTED, complain, out, print_json, say
 from ._options import chosen
 from ._reading import noted, read
-from .train import INTERRUPTED, refuse_strangers
+from .train import refuse_strangers
 
 _ARGUMENTS = "arguments.json"
 _OWN = ("resume", "out_folder", "device", "json")

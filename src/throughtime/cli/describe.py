@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from .._files import making, replacing
+from ..data import kind_of
 from . import _options as options
 from ._console import out, print_json, say
-from ._reading import read
+from ._reading import read, read_to_describe
 
 
 def describe(
     file: options.File,
+    task: options.Task = None,
+    label: options.Label = None,
     time: options.Time = None,
     time_format: options.TimeFormat = None,
     target: options.Target = None,
@@ -27,6 +31,8 @@ def describe(
 ) -> None:
     """Tell what a file holds: rows, gaps, range, trend, seasonality and period, or the symbols of a text.
 
+    Of sequences with a label each, as in a .ts file: the classes, how often they come, and what each looks like.
+
     Gaps and missing values are told of, and show in the picture; only training needs them filled.
 
     Examples:
@@ -34,11 +40,17 @@ def describe(
       throughtime describe co2.csv --fill linear --out pictures
 
       throughtime describe book.txt --unit byte
+
+      throughtime describe GunPoint_TRAIN.ts
+
+      throughtime describe digits --task classify
     """
-    data = read(
-        file, time=time, time_format=time_format, target=target, past=past, future=future, id_=id_, fill=fill,
-        calendar=calendar, unit=unit, encoding=encoding, unmended=True,
-    )  # fmt: skip
+    of_series: dict[str, Any] = {"time_format": time_format, "target": target, "past": past, "future": future,
+                                 "calendar": calendar, "unit": unit, "encoding": encoding}  # fmt: skip
+    if task or label or kind_of(file) == "labelled":
+        data = read_to_describe(file, task, label=label, id_=id_, time=time, fill=fill, **of_series)
+    else:
+        data = read(file, time=time, id_=id_, fill=fill, unmended=True, **of_series)
     description = data.describe()
     picture = out_folder / f"{file.stem}-description.png"
     with making(out_folder), replacing(picture) as temporary:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from .._errors import ConfigurationError
 from .._files import making, replacing
-from ..artifacts import SeriesRun, SymbolRun, load
+from ..artifacts import LabelRun, SeriesRun, SymbolRun, load
 from ..artifacts.store import write_json
-from ..evaluation import backtest, likelihood
+from ..evaluation import backtest, labelling, likelihood
 from . import _options as options
 from ._console import out, print_json, progress, working
 
@@ -31,6 +31,8 @@ def evaluate(
 
     Series: MAE, MSE, RMSE, MASE, sMAPE, CRPS and interval coverage beside naive, seasonal naive and drift.
     Text: nats and bits a symbol beside a unigram model and a compressor.
+    Labelled sequences: accuracy, F1, log loss and calibration beside the majority class, or errors beside the mean;
+    a FILE is used as a whole.
 
     Examples:
 
@@ -40,12 +42,15 @@ def evaluate(
     """
     trained = load(run, device=options.device(device))
     with working("reading"):
-        data = trained.read(file)
+        data: Any = trained.read(file, labels_needed=True) if isinstance(trained, LabelRun) else trained.read(file)
     with progress("evaluating") as told:
         if isinstance(trained, SeriesRun):
             found = backtest(trained, data, horizon=horizon, stride=stride, samples=samples, seed=seed, progress=told)
         elif horizon is not None or stride is not None:
-            raise ConfigurationError(f"--horizon and --stride are for series; {run} is a model of symbols")
+            kind = trained.configuration.task.kind
+            raise ConfigurationError(f"--horizon and --stride are for series; {run} is a model of {kind}")
+        elif isinstance(trained, LabelRun):
+            found = labelling(trained, data, whole=file is not None, progress=told)
         else:
             assert isinstance(trained, SymbolRun)
             found = likelihood(trained, data, progress=told)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .._errors import ConfigurationError, UnsupportedError
+from .._errors import ConfigurationError
 from .._files import making
 from ..artifacts import Forecast, SeriesRun, load
 from . import _options as options
@@ -41,7 +41,7 @@ def forecast(
     """
     trained = load(run, device=options.device(device))
     if not isinstance(trained, SeriesRun):
-        raise UnsupportedError(f"{run} is a model of symbols: use throughtime generate {run}")
+        raise options.of_another_kind(trained)
     if hold_out and future is not None:
         raise ConfigurationError("--future is for what comes after FILE; with --hold-out FILE itself has those rows")
     with working("reading"):

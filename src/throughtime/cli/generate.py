@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from .._errors import ConfigurationError, UnsupportedError
+from .._errors import ConfigurationError
 from .._files import replacing
 from ..artifacts import SymbolRun, load
 from ..data import mu_law_encode, write_sound
@@ -40,7 +40,7 @@ def generate(
     decoding = Decoding(temperature, top_k, top_p)
     trained = load(run, device=options.device(device))
     if not isinstance(trained, SymbolRun):
-        raise UnsupportedError(f"{run} is a model of series: use throughtime forecast {run}")
+        raise options.of_another_kind(trained)
     symbols = _prompt(trained, prompt)
     with progress("generating") as told:
         drawn = trained.generate(length, symbols, decoding=decoding, seed=seed, progress=told)

@@ -23,8 +23,10 @@ from .generate import generate
 from .gradients import gradients
 from .info import info
 from .inspect import inspect
+from .predict import predict
 from .score import score
 from .train import train
+from .tune import tune
 
 app = typer.Typer(
     name="throughtime",
@@ -40,9 +42,11 @@ _COMMANDS = (
     forecast,
     generate,
     score,
+    predict,
     features,
     evaluate,
     compare,
+    tune,
     gradients,
     inspect,
     explore,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,18 +10,23 @@ import typer
 
 from .._errors import ConfigurationError
 from ..artifacts import load
-from ..data import kind_of
+from ..data import Labelled, SeriesData, SoundData, TextData, kind_of
 from ..training import Fitting, Training, prepare, resume
 from . import _options as options
-from ._console import complain, print_json, working
+from ._console import INTERRUPTED, complain, print_json, working
 from ._options import chosen
-from ._reading import noted, read
+from ._reading import noted, read, read_labels
 from ._training import TrainingProgress, closing
 
-INTERRUPTED = 130
-"""What shells expect of a program that Ctrl-C ended."""
-
 _OF_LAYERS = ("hidden_size", "dropout", "recurrent_init", "chrono_init", "forget_bias", "layer_norm")
+_OF_SERIES = ("horizon", "lookback", "period", "transform", "head", "decoding", "normalisation", "loss")
+_OF_COLUMNS = (
+    "time", "time_format", "target", "past", "future", "id_", "fill", "calendar", "unit", "encoding"
+)  # fmt: skip
+_OF_OTHERS = (
+    "horizon", "lookback", "period", "transform", "decoding", "normalisation", "loss", "steps", "time_format",
+    "target", "past", "future", "calendar", "unit", "encoding",
+)  # fmt: skip
 _MAY_CHANGE = ("resume", "epochs", "time_budget", "strategy", "device", "json")
 
 
@@ -29,6 +35,7 @@ def train(
     file: Annotated[Path | None, typer.Argument(help="Data to learn.", show_default=False)] = None,
     resume_: Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run.")] = None,
     out_folder: options.Out = None,
+    config: options.Config = None,
     model: options.Model = None,
     hidden_size: options.HiddenSize = None,
     layers: options.Layers = None,
@@ -38,6 +45,9 @@ def train(
     forget_bias: options.ForgetBias = None,
     layer_norm: options.LayerNorm = None,
     head: options.HeadName = None,
+    decoding: options.Decoding = None,
+    normalisation: options.WindowNormalisation = None,
+    loss: options.LossName = None,
     strategy: options.StrategyName = None,
     epochs: options.Epochs = None,
     time_budget: options.TimeBudget = None,
@@ -52,7 +62,12 @@ def train(
     horizon: options.Horizon = None,
     lookback: options.Lookback = None,
     period: options.Period = None,
+    transform: options.Transform = None,
     split: options.SplitParts = None,
+    task: options.Task = None,
+    label: options.Label = None,
+    pooling: options.Pooling = None,
+    class_weights: options.ClassWeights = None,
     time: options.Time = None,
     time_format: options.TimeFormat = None,
     target: options.Target = None,
@@ -77,6 +92,10 @@ def train(
 
       throughtime train book.txt --time-budget 10m --out runs/book
 
+      throughtime train co2.csv --config runs/co2-tune/best.json
+
+      throughtime train gestures.csv --task classify --label gesture --id recording
+
       throughtime train --resume runs/book
     """
     if resume_ is not None:
@@ -84,18 +103,48 @@ def train(
     elif file is None:
         raise ConfigurationError("name a FILE to train on, or a run to go on with: --resume RUN")
     else:
-        refuse_strangers(file, steps, horizon=horizon, lookback=lookback, period=period, head=head)
-        data = noted(read(file, time=time, time_format=time_format, target=target, past=past, future=future, id_=id_,
-                          fill=fill, calendar=calendar, unit=unit, encoding=encoding))  # fmt: skip
-        training = prepare(data, options.new_folder(out_folder, file, model),
-            task=chosen(split=options.parts(split), horizon=horizon, lookback=lookback, period=period,
-                        batch_size=batch_size, steps=steps),
-            family=options.family(model, num_layers=layers, **options.of(context, *_OF_LAYERS)),
-            training=chosen(strategy=strategy, epochs=epochs, patience=patience, precision=precision, seed=seed,
-                            time_budget=options.seconds(time_budget)),
-            optimizer=chosen(name=optimizer, learning_rate=learning_rate, schedule=schedule, clip=clip),
-            model=chosen(head=head))  # fmt: skip
+        training = _prepared(context, file)
     _run(training, device, json)
+
+
+def _prepared(context: typer.Context, file: Path) -> Training | Fitting:
+    """A fresh training on a file, by the options of the command."""
+    data = data_of(context, file)
+    folder = options.new_folder(context.params["out_folder"], file, context.params["model"])
+    return prepare(data, folder, **settings_of(context, file, options.seconds(context.params["time_budget"])))
+
+
+def data_of(context: typer.Context, file: Path) -> SeriesData | TextData | SoundData | Labelled:
+    """What a command is to learn; options that are not for data of its kind are refused."""
+    given = partial(options.of, context)
+    if _labelled(context, file):
+        options.refuse_for_labels(file, given(*_OF_OTHERS))
+        return noted(read_labels(file, **given("task", "label", "id_", "time", "fill")))
+    refuse_strangers(file, **given("steps", *_OF_SERIES))
+    options.refuse_without_task(given("label", "pooling", "class_weights"))
+    return noted(read(file, **given(*_OF_COLUMNS)))
+
+
+def settings_of(context: typer.Context, file: Path, pace: float | None) -> dict[str, dict[str, Any]]:
+    """The settings of a training by the options of a command, in the groups of `prepare`; `pace` is its time budget."""
+    given = partial(options.of, context)
+    if _labelled(context, file):
+        task, model = given("batch_size", "class_weights"), given("pooling", "head")
+    else:
+        task = given("horizon", "lookback", "period", "transform", "batch_size", "steps")
+        model = given("head", "decoding", "normalisation")
+    return options.over(
+        context.params["config"],
+        task=chosen(split=options.parts(context.params["split"]), **task),
+        family=options.family(context.params["model"], num_layers=context.params["layers"], **given(*_OF_LAYERS)),
+        training=chosen(time_budget=pace, **given("strategy", "loss", "epochs", "patience", "precision", "seed")),
+        optimizer=chosen(name=context.params["optimizer"], **given("learning_rate", "schedule", "clip")),
+        model=chosen(**model),
+    )
+
+
+def _labelled(context: typer.Context, file: Path) -> bool:
+    return context.params["task"] is not None or kind_of(file) == "labelled"
 
 
 def refuse_strangers(file: Path, steps: int | None, **of_series: Any) -> None:

@@ -1,5 +1,8 @@
 """Bytes to tokens or numbers, and these to batches; knows no model."""
 
+from .batches.labelled import Verdicts as Verdicts
+from .batches.labelled import balanced as balanced
+from .batches.labelled import parted as parted
 from .batches.pair import Pair as Pair
 from .batches.pair import shifted as shifted
 from .batches.repeated import Repeated as Repeated
@@ -10,11 +13,23 @@ from .batches.windows import Windows as Windows
 from .describing import Description as Description
 from .files.source import Source as Source
 from .kind import kind_of as kind_of
+from .labelled.description import LabelledDescription as LabelledDescription
+from .labelled.labelled import Labelled as Labelled
+from .labelled.layout import LabelledLayout as LabelledLayout
+from .labelled.reading import read_labelled as read_labelled
+from .levels import grows_with_level as grows_with_level
+from .music import read_midi as read_midi
+from .music import write_midi as write_midi
 from .scaler import Scaler as Scaler
+from .series.arriving import Arriving as Arriving
+from .series.arriving import Steps as Steps
 from .series.description import SeriesDescription as SeriesDescription
 from .series.frequency import Frequency as Frequency
 from .series.layout import Columns as Columns
 from .series.layout import SeriesLayout as SeriesLayout
+from .series.lines import LineReader as LineReader
+from .series.lines import Rows as Rows
+from .series.lines import columns_of as columns_of
 from .series.reading import read_series as read_series
 from .series.reading import read_unmended as read_unmended
 from .series.series import Series as Series

@@ -1,4 +1,4 @@
-"""What a file is: series, text or sound."""
+"""What a file is: series, text, sound, or sequences with a label each."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from .files.source import checked, files_of, head
 from .series.delimited import cells_of, is_number, separator_of
 from .series.timestamps import looks_like_time
 
-Kind = Literal["series", "text", "sound"]
+Kind = Literal["series", "text", "sound", "labelled"]
 
-_SUFFIXES: dict[str, Kind] = {
+SUFFIXES: dict[str, Kind] = {
     **dict.fromkeys((".csv", ".tsv", ".parquet", ".pq"), "series"),
+    ".ts": "labelled",
     **dict.fromkeys((".wav", ".flac", ".ogg", ".aiff", ".aif", ".au"), "sound"),
 }
 _MAGIC: dict[bytes, Kind] = {b"RIFF": "sound", b"fLaC": "sound", b"OggS": "sound", b"FORM": "sound", b"PAR1": "series"}
@@ -23,10 +24,10 @@ _MAGIC: dict[bytes, Kind] = {b"RIFF": "sound", b"fLaC": "sound", b"OggS": "sound
 def kind_of(path: str | Path) -> Kind:
     """The kind of a file, from its suffix, else from its first bytes; of a folder, from the files in it.
 
-    Text whose first lines are columns of numbers or times is series.
+    Text whose first lines are columns of numbers or times is series; only files that end in .ts are labelled.
 
     Raises:
-        DataError: where it is none of the three, empty, or cannot be read; or where a folder mixes kinds.
+        DataError: where it is none of these, empty, or cannot be read; or where a folder mixes kinds.
 
     Example:
         >>> import tempfile
@@ -35,13 +36,15 @@ def kind_of(path: str | Path) -> Kind:
         >>> kind_of(file)
         'series'
     """
-    path = checked(path)
+    path = checked(path, labelled=True)
     if not path.is_dir():
         return _kind_of_file(path)
     files = files_of(path)
-    found = {_SUFFIXES.get(file.suffix.lower(), "text"): file for file in files}
-    if "series" in found:
-        raise DataError(f"{path} is a folder with {found['series'].name} in it: series are read one file at a time")
+    found = {SUFFIXES.get(file.suffix.lower(), "text"): file for file in files}
+    for kind in ("series", "labelled"):
+        if kind in found:
+            what = "series" if kind == "series" else "labelled sequences"
+            raise DataError(f"{path} is a folder with {found[kind].name} in it: {what} are read one file at a time")
     if len(found) > 1:
         raise DataError(f"{path} mixes sound ({found['sound'].name}) and other files ({found['text'].name}): part them")
     return "sound" if "sound" in found else "text"
@@ -51,8 +54,8 @@ def _kind_of_file(path: Path) -> Kind:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] == [".gz"]:
         suffixes.pop()
-    if suffixes and suffixes[-1] in _SUFFIXES:
-        return _SUFFIXES[suffixes[-1]]
+    if suffixes and suffixes[-1] in SUFFIXES:
+        return SUFFIXES[suffixes[-1]]
     start = head(path)
     if start[:4] in _MAGIC:
         return _MAGIC[start[:4]]

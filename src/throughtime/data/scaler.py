@@ -1,4 +1,4 @@
-"""Each series brought to mean 0 and standard deviation 1, and back."""
+"""Each series, or the logarithm of it, brought to mean 0 and standard deviation 1, and back."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Standardised:
     values: Any
     mean: np.ndarray
     deviation: np.ndarray
+    logs: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -41,7 +42,7 @@ class Standardised:
         return np.dtype(np.float64)
 
     def __getitem__(self, index: slice) -> np.ndarray:
-        return (self.values[index] - self.mean) / self.deviation
+        return (_logged(self.values[index], self.logs) - self.mean) / self.deviation
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,7 @@ class Scaler:
     Args:
         means, deviations: by name of the series, [feature]. A constant feature has deviation 1.
         constants: by name, the features that were constant.
+        logs: the features of which the logarithm is taken before.
 
     Example:
         >>> scaler = Scaler.fit({"a": np.array([[1.0], [3.0]])})
@@ -63,45 +65,55 @@ class Scaler:
     means: Mapping[str, np.ndarray]
     deviations: Mapping[str, np.ndarray]
     constants: Mapping[str, tuple[int, ...]]
+    logs: tuple[int, ...] = ()
 
     @classmethod
-    def fit(cls, training: Mapping[str, Any]) -> Scaler:
+    def fit(cls, training: Mapping[str, Any], logs: tuple[int, ...] = ()) -> Scaler:
         """Fitted on the training part of each series, [time, feature] by name; read in chunks."""
-        fitted = {name: _moments(name, values) for name, values in training.items()}
+        fitted = {name: _moments(name, values, logs) for name, values in training.items()}
         return cls(
             {name: mean for name, (mean, _, _) in fitted.items()},
             {name: deviation for name, (_, deviation, _) in fitted.items()},
             {name: constant for name, (_, _, constant) in fitted.items()},
+            logs,
         )
 
     def extend(self, name: str, history: Any) -> Scaler:
         """The same scaler with one more series, fitted on its history [time, feature]."""
-        added = Scaler.fit({name: history})
+        added = Scaler.fit({name: history}, self.logs)
         return Scaler(
             {**self.means, **added.means},
             {**self.deviations, **added.deviations},
             {**self.constants, **added.constants},
+            self.logs,
         )
 
     def transform(self, name: str, values: Any) -> np.ndarray:
         """`values` [..., feature] of series `name`, standardised."""
         self._check(name, values)
-        return (np.asarray(values, np.float64) - self.means[name]) / self.deviations[name]
+        return (_logged(np.asarray(values, np.float64), self.logs) - self.means[name]) / self.deviations[name]
 
     def view(self, name: str, values: Any) -> Standardised:
         """The same for a sequence too long to hold: standardised where it is sliced."""
         self._check(name, values)
-        return Standardised(values, self.means[name], self.deviations[name])
+        return Standardised(values, self.means[name], self.deviations[name], self.logs)
 
     def inverse(self, name: str, values: Any) -> np.ndarray:
         """What `transform` was given, from what it gave, [..., feature]."""
         self._check(name, values)
-        return np.asarray(values, np.float64) * self.deviations[name] + self.means[name]
+        restored = np.asarray(values, np.float64) * self.deviations[name] + self.means[name]
+        restored[..., self.logs] = np.exp(restored[..., self.logs])
+        return restored
 
-    def scale(self, name: str) -> np.ndarray:
-        """By how much each feature of series `name` was divided, [feature]."""
-        self._check(name)
-        return self.deviations[name]
+    def spread(self, name: str, values: Any) -> np.ndarray:
+        """What one unit of `transform` is worth near `values` [..., feature], in theirs: the slope of `inverse`.
+
+        Its logarithm is what the data's own units add to a surprise.
+        """
+        self._check(name, values)
+        spread = np.broadcast_to(self.deviations[name], values.shape).copy()
+        spread[..., self.logs] *= values[..., self.logs]
+        return spread
 
     def __contains__(self, name: str) -> bool:
         return name in self.means
@@ -124,6 +136,7 @@ class Scaler:
                 "mean": self.means[name].tolist(),
                 "deviation": self.deviations[name].tolist(),
                 "constant": list(self.constants[name]),
+                "log": list(self.logs),
             }
             for name in self.means
         }
@@ -135,21 +148,36 @@ class Scaler:
             {name: np.array(entry["mean"], np.float64) for name, entry in record.items()},
             {name: np.array(entry["deviation"], np.float64) for name, entry in record.items()},
             {name: tuple(entry["constant"]) for name, entry in record.items()},
+            next((tuple(entry.get("log", ())) for entry in record.values()), ()),
         )
 
 
-def _chunks(values: Any) -> Iterator[np.ndarray]:
+def _logged(values: np.ndarray, logs: tuple[int, ...]) -> np.ndarray:
+    """The values [..., feature], some features as logarithms."""
+    if not logs:
+        return values
+    given = values[..., logs]
+    if not (given > 0).all():
+        raise DataError(
+            f"the value {given[~(given > 0)][0]:g} has no logarithm, which the model reads: train with --transform none"
+        )
+    values = np.array(values, np.float64)
+    values[..., logs] = np.log(given)
+    return values
+
+
+def _chunks(values: Any, logs: tuple[int, ...]) -> Iterator[np.ndarray]:
     for begin in range(0, len(values), _CHUNK):
-        yield np.asarray(values[begin : begin + _CHUNK], np.float64)
+        yield _logged(np.asarray(values[begin : begin + _CHUNK], np.float64), logs)
 
 
-def _moments(name: str, values: Any) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+def _moments(name: str, values: Any, logs: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
     if len(values) == 0:
         raise DataError(f"series {name!r} has no row to fit a scale on")
     if values.ndim != 2:
         raise ShapeError(f"series {name!r} is {list(values.shape)}: expected [time, feature]")
-    mean = sum((chunk.sum(axis=0) for chunk in _chunks(values)), np.zeros(values.shape[1])) / len(values)
-    squares = sum((np.square(chunk - mean).sum(axis=0) for chunk in _chunks(values)), np.zeros(values.shape[1]))
+    mean = sum((chunk.sum(axis=0) for chunk in _chunks(values, logs)), np.zeros(values.shape[1])) / len(values)
+    squares = sum((np.square(chunk - mean).sum(axis=0) for chunk in _chunks(values, logs)), np.zeros(values.shape[1]))
     deviation = np.sqrt(squares / len(values))
     constant = deviation <= 1e-12 * np.abs(mean)
     return mean, np.where(constant, 1.0, deviation), tuple(int(feature) for feature in np.flatnonzero(constant))

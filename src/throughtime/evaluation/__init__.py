@@ -2,6 +2,8 @@
 
 from .backtest import Backtest as Backtest
 from .backtest import backtest as backtest
+from .classification import Classification as Classification
+from .classification import classified as classified
 from .compare import compare as compare
 from .comparison import Candidate as Candidate
 from .comparison import Comparison as Comparison
@@ -15,9 +17,16 @@ from .folds import Blocked as Blocked
 from .folds import Fold as Fold
 from .folds import RollingOrigin as RollingOrigin
 from .folds import Scheme as Scheme
+from .labelled import labelling as labelling
 from .likelihood import Likelihood as Likelihood
 from .likelihood import likelihood as likelihood
 from .nested import NestedCrossValidation as NestedCrossValidation
 from .nested import nested_cross_validate as nested_cross_validate
+from .regression import Regression as Regression
+from .regression import regressed as regressed
 from .scores import Scores as Scores
 from .trial import Trial as Trial
+from .tuning import TUNABLES as TUNABLES
+from .tuning import TunedTrial as TunedTrial
+from .tuning import Tuning as Tuning
+from .tuning import tune as tune

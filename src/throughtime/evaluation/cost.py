@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from ..artifacts import Run, SeriesRun, SymbolRun
 from ..data import SeriesData, SoundData, TextData
-from ..models import device_of
+from ..models import DirectForecaster, device_of
 
 _DENSITY_STEPS, _SAMPLED_STEPS = 256, 64
 _REPEATS = 5
@@ -23,17 +24,27 @@ _REPEATS = 5
 def density_seconds(run: Run, data: SeriesData | TextData | SoundData) -> float:
     """Seconds a step to tell the density of one sequence that is there, all steps at hand: the median of 5."""
     x, known = _beginning(run, data)
-    return _seconds(lambda: run.model.log_prob(x, **known)) / len(x)
+    model: Any = run.model
+    if isinstance(model, DirectForecaster):
+        rows = torch.cat([x, *known.values()], -1)
+        return _seconds(lambda: model.next_step(rows)[0].log_prob(x)) / len(x)
+    return _seconds(lambda: model.log_prob(x, **known)) / len(x)
 
 
 @torch.inference_mode()
 def sampling_seconds(run: Run, data: SeriesData | TextData | SoundData) -> float:
     """Seconds a step to draw one sequence, each step fed back for the next: the median of 5."""
     x, known = _beginning(run, data)
-    steps = min(len(x), _SAMPLED_STEPS)
-    known = {name: part[:steps] for name, part in known.items()}
+    model: Any = run.model
+    if isinstance(model, DirectForecaster):
+        steps = model.horizon
+        known = {name: torch.cat([part, part[-1:].expand(steps, -1, -1)]) for name, part in known.items()}
+        draw = partial(model.forecast, x, steps, samples=1, **known)
+    else:
+        steps = min(len(x), _SAMPLED_STEPS)
+        draw = partial(model.sample, steps, **{name: part[:steps] for name, part in known.items()})
     with torch.random.fork_rng(devices=[]):
-        return _seconds(lambda: run.model.sample(steps, **known)) / steps
+        return _seconds(draw) / steps
 
 
 def _beginning(run: Run, data: SeriesData | TextData | SoundData) -> tuple[Tensor, dict[str, Any]]:

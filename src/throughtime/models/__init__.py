@@ -2,6 +2,7 @@
 
 from .activations import activation as activation
 from .autoregression import Autoregression as Autoregression
+from .configuration import LabelModelConfiguration as LabelModelConfiguration
 from .configuration import ModelConfiguration as ModelConfiguration
 from .configuration import SymbolModelConfiguration as SymbolModelConfiguration
 from .configuration import ValueModelConfiguration as ValueModelConfiguration
@@ -10,6 +11,8 @@ from .contract import Streaming as Streaming
 from .contract import count_parameters as count_parameters
 from .contract import device_of as device_of
 from .decoding import Decoding as Decoding
+from .direct import DirectForecaster as DirectForecaster
+from .direct import Normalisation as Normalisation
 from .divergences import Divergence as Divergence
 from .divergences import kl_divergence as kl_divergence
 from .divergences import kl_from_data as kl_from_data
@@ -23,12 +26,14 @@ from .heads import HEADS as HEADS
 from .heads import BernoulliHead as BernoulliHead
 from .heads import CategoricalHead as CategoricalHead
 from .heads import Head as Head
+from .heads import LaplaceHead as LaplaceHead
 from .heads import NormalHead as NormalHead
 from .heads import StudentTHead as StudentTHead
 from .independent import Chain as Chain
 from .independent import DiscreteVectors as DiscreteVectors
 from .independent import FullyIndependent as FullyIndependent
 from .independent import JointTable as JointTable
+from .known import KnownScale as KnownScale
 from .latent import VAE as VAE
 from .latent import Autoencoder as Autoencoder
 from .latent import EvidenceLowerBound as EvidenceLowerBound

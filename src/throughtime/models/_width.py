@@ -8,9 +8,10 @@ from torch import nn
 
 from ..nn import Lags, Recurrent, Sequential
 from ..nn.cell import GatedCell
+from .known import KnownScale
 
 _IN_ORDER = (nn.Sequential, nn.ModuleList, Sequential, Recurrent)
-_AS_WIDE = (nn.Identity, nn.Dropout)
+_AS_WIDE = (nn.Identity, nn.Dropout, KnownScale)
 
 
 def input_width(*modules: nn.Module) -> int | None:

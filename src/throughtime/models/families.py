@@ -10,10 +10,24 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, mod
 from torch import nn
 
 from .._errors import ConfigurationError
-from ..nn import GRU, LSTM, RNN, CausalConv, Lags, MinGRU, MinLSTM, Sequential, Transformer
+from ..nn import (
+    GRU,
+    LSTM,
+    RNN,
+    CausalConv,
+    Lags,
+    MinGRU,
+    MinLSTM,
+    RunningAttention,
+    RunningMean,
+    Sequential,
+    Transformer,
+)
 from .activations import Activation, activation
 from .autoregression import Autoregression
-from .heads import HEADS
+from .direct import SegmentNetwork, SummaryNetwork
+from .heads import HEADS, Head
+from .known import KnownScale
 from .markov import Markov
 from .sequence import SequenceModel
 
@@ -33,10 +47,12 @@ class Family(Strict):
     Attributes:
         number: the setting that the number in `name:number` means.
         head: the distribution of values that it has by default.
+        direct: whether it forecasts whole horizons and nothing else.
     """
 
     number: ClassVar[str]
     head: ClassVar[str] = "student_t"
+    direct: ClassVar[bool] = False
 
     @abstractmethod
     def of_symbols(self, vocabulary: int, embedding_size: int) -> SequenceModel | Markov:
@@ -45,6 +61,16 @@ class Family(Strict):
     @abstractmethod
     def of_values(self, observed: int, known: int, lags: tuple[int, ...], head: str) -> SequenceModel:
         """A model of values, not yet trained."""
+
+    def of_horizon(self, observed: int, known: int, lookback: int, horizon: int, head: str) -> tuple[nn.Module, Head]:
+        """The network and the head of a `DirectForecaster`."""
+        name = self.model_dump()["name"]
+        raise ConfigurationError(f"{name} foretells one step after the other, not a horizon at once: use a network")
+
+    def of_labels(self, features: int, size: int, pooling: str, head: str) -> SequenceModel:
+        """A model of a label given the sequence so far, after each of its steps; not yet trained."""
+        name = self.model_dump()["name"]
+        raise ConfigurationError(f"{name} foretells next steps and labels no whole sequence: use a network such as gru")
 
     @property
     def words(self) -> str:
@@ -81,7 +107,19 @@ class NetworkFamily(Family):
         changes = Lags(observed, lags, relative=True)
         backbone = self._backbone(observed * len(lags) + known)
         head_ = HEADS[head](self.hidden_size, observed)
-        return SequenceModel(nn.Identity(), Sequential(changes, backbone), head_, residual=observed)
+        embedding = KnownScale(observed, known) if known else nn.Identity()
+        return SequenceModel(embedding, Sequential(changes, backbone), head_, residual=observed)
+
+    def of_horizon(self, observed: int, known: int, lookback: int, horizon: int, head: str) -> tuple[nn.Module, Head]:
+        """The layers over what is known of each step, and their last vector turned into every step of the horizon."""
+        backbone = self._backbone(observed + known)
+        return SummaryNetwork(backbone, known, horizon, self.hidden_size), HEADS[head](self.hidden_size, observed)
+
+    def of_labels(self, features: int, size: int, pooling: str, head: str) -> SequenceModel:
+        """The layers, one vector of what they have given so far, and the head."""
+        pooled = {"last": (), "mean": (RunningMean,), "attention": (RunningAttention,)}[pooling]
+        layers = (self._backbone(features), *(kind(self.hidden_size) for kind in pooled))
+        return SequenceModel(nn.Identity(), Sequential(*layers), HEADS[head](self.hidden_size, size))
 
     def _backbone(self, input_size: int) -> Sequential:
         return Sequential(self.layers(input_size), nn.Dropout(self.dropout))
@@ -185,6 +223,35 @@ class WindowFamily(NetworkFamily):
         return Sequential(Lags(input_size, range(self.order)), *hidden)
 
 
+class SegmentFamily(Family):
+    """A GRU over segments of each column by itself; it forecasts whole horizons.
+
+    By default a segment is a fifteenth of the lookback.
+    """
+
+    number: ClassVar[str] = "segment"
+    direct: ClassVar[bool] = True
+
+    name: Literal["segrnn"] = "segrnn"
+    hidden_size: PositiveInt = 128
+    segment: PositiveInt | None = None
+    dropout: Share = 0.5
+
+    def of_symbols(self, vocabulary: int, embedding_size: int) -> NoReturn:
+        """There is none."""
+        raise ConfigurationError("segrnn forecasts values, and these are symbols: use markov, mlp or a network")
+
+    def of_values(self, observed: int, known: int, lags: tuple[int, ...], head: str) -> NoReturn:
+        """There is none that goes step by step."""
+        raise ConfigurationError("segrnn forecasts whole horizons: use gru for what goes step by step")
+
+    def of_horizon(self, observed: int, known: int, lookback: int, horizon: int, head: str) -> tuple[nn.Module, Head]:
+        """The network over segments, and a head that gives a segment at once."""
+        segment = max(1, lookback // 15) if self.segment is None else self.segment
+        network = SegmentNetwork(observed, known, lookback, horizon, segment, self.hidden_size, self.dropout)
+        return network, HEADS[head](self.hidden_size, segment)
+
+
 class AutoregressiveFamily(Family):
     """A linear function of the last `order` values, by least squares."""
 
@@ -223,7 +290,13 @@ class MarkovFamily(Family):
 
 
 AnyFamily = Annotated[
-    RecurrentFamily | ConvolutionFamily | TransformerFamily | WindowFamily | AutoregressiveFamily | MarkovFamily,
+    RecurrentFamily
+    | ConvolutionFamily
+    | TransformerFamily
+    | WindowFamily
+    | SegmentFamily
+    | AutoregressiveFamily
+    | MarkovFamily,
     Field(discriminator="name"),
 ]
 _KINDS: dict[str, type[Family]] = {

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal, StudentT
+from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Laplace, Normal, StudentT
 from torch.nn.functional import softplus
 
 from .._errors import UnsupportedError
@@ -42,10 +42,14 @@ class Head(nn.Module, ABC):
         """
         if base is not None and not self.located:
             raise UnsupportedError(f"{type(self).__name__} has no location to add a base to: use Normal or StudentT")
+        raw = self.raw(features)
+        return self.distribution(*raw) if base is None else self.distribution(raw[0] + base, *raw[1:])
+
+    def raw(self, features: Tensor) -> tuple[Tensor, ...]:
+        """The unconstrained parameters of `distribution`, each [..., size]."""
         outputs = self.linear(features)
         outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
-        raw = outputs.unflatten(-1, (self.parameters_per_value, self.size)).unbind(-2)
-        return self.distribution(*raw) if base is None else self.distribution(raw[0] + base, *raw[1:])
+        return outputs.unflatten(-1, (self.parameters_per_value, self.size)).unbind(-2)
 
     @abstractmethod
     def distribution(self, *raw: Tensor) -> Distribution:
@@ -92,6 +96,22 @@ class NormalHead(Head):
         return Independent(Normal(location, softplus(scale) + SMALLEST_SCALE, validate_args=checked), 1)
 
 
+class LaplaceHead(Head):
+    """`size` values a step, Laplace and independent given the past: errors count as they are, not squared.
+
+    Targets [time, batch, size].
+    """
+
+    parameters_per_value = 2
+    located = True
+
+    def distribution(self, *raw: Tensor) -> Distribution:
+        """From a location and a scale before softplus."""
+        location, scale = raw
+        checked = checks(location)
+        return Independent(Laplace(location, softplus(scale) + SMALLEST_SCALE, validate_args=checked), 1)
+
+
 class StudentTHead(Head):
     """`size` values a step, Student's t and independent given the past: outliers cost less than under a normal.
 
@@ -114,6 +134,22 @@ class StudentTHead(Head):
         return Independent(StudentT(2 + softplus(freedom), location, scale, validate_args=checked), 1)
 
 
+def placed(distribution: Independent, level: Tensor, spread: Tensor) -> Independent:
+    """The distribution of level + spread · x, where x has one that a head with a location gives.
+
+    Example:
+        >>> standard = NormalHead(8, 1).distribution(torch.zeros(1, 1, 1), torch.zeros(1, 1, 1))
+        >>> placed(standard, torch.tensor(3.0), torch.tensor(2.0)).mean
+        tensor([[[3.]]])
+    """
+    inner = distribution.base_dist
+    location, scale = level + spread * inner.loc, spread * inner.scale
+    checked = checks(location)
+    if isinstance(inner, StudentT):
+        return Independent(StudentT(inner.df, location, scale, validate_args=checked), 1)
+    return Independent(type(inner)(location, scale, validate_args=checked), 1)
+
+
 def checks(outputs: Tensor) -> bool | None:
     """`validate_args` of a distribution: torch's default, but where there is no step, which its checks cannot take."""
     return None if outputs.numel() else False
@@ -123,5 +159,6 @@ HEADS: dict[str, type[Head]] = {
     "categorical": CategoricalHead,
     "bernoulli": BernoulliHead,
     "normal": NormalHead,
+    "laplace": LaplaceHead,
     "student_t": StudentTHead,
 }

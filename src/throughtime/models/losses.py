@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+from torch.distributions import Distribution, Laplace, Normal
 from torch.nn import functional
 
-from .._errors import ConfigurationError, DataError, ShapeError
+from .._errors import ConfigurationError, DataError, ShapeError, UnsupportedError
 from .._types import Loss
-from .sequence import negative_log_likelihood
+from .sequence import last_steps, negative_log_likelihood
 
 
 def mean_squared_error(output: Tensor, target: Tensor) -> Tensor:
@@ -89,8 +92,44 @@ def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
     return _summed(functional.binary_cross_entropy_with_logits(output, target, reduction="none"))
 
 
+def continuous_ranked_probability_score(output: Distribution, target: Tensor) -> Tensor:
+    """CRPS of a distribution of values, summed over the features: its mean absolute error, sharpness counted in.
+
+    As a loss it weighs a step by the size of its error; the likelihood weighs all alike, relative to their scales.
+
+    Where the output has the last steps alone, as a `DirectForecaster` gives them, the others lose nothing.
+
+    Raises:
+        UnsupportedError: for others than normal and Laplace distributions, whose score has no closed form here.
+
+    Example:
+        >>> sure = torch.distributions.Independent(torch.distributions.Laplace(torch.zeros(1, 1, 1), 1e-6), 1)
+        >>> continuous_ranked_probability_score(sure, torch.ones(1, 1, 1))
+        tensor([[1.]])
+
+    References:
+        Gneiting and Raftery, "Strictly proper scoring rules, prediction, and estimation", JASA 102 (2007); for the
+        Laplace distribution Jordan, Krüger and Lerch, J. Stat. Softw. 90(12) (2019).
+    """
+    inner = getattr(output, "base_dist", output)
+    error = target[len(target) - output.batch_shape[0] :] - inner.mean
+    if isinstance(inner, Laplace):
+        away = error.abs() / inner.scale
+        score = inner.scale * (away + torch.exp(-away) - 0.75)
+    elif isinstance(inner, Normal):
+        z = error / inner.scale
+        density = torch.exp(-z.square() / 2) / math.sqrt(2 * math.pi)
+        score = inner.scale * (z * torch.erf(z / math.sqrt(2)) + 2 * density - 1 / math.sqrt(math.pi))
+    else:
+        raise UnsupportedError(
+            f"crps is known of normal and laplace heads, the output is {type(inner).__name__}: choose one of these"
+        )
+    return last_steps(_summed(score), len(target))
+
+
 LOSSES: dict[str, Loss] = {
     "nll": negative_log_likelihood,
+    "crps": continuous_ranked_probability_score,
     "cross_entropy": cross_entropy,
     "binary_cross_entropy": binary_cross_entropy,
     "mse": mean_squared_error,
@@ -106,6 +145,7 @@ def loss_named(name: str) -> Loss:
     | name | of | over the features |
     |---|---|---|
     | nll | a distribution: −log p(target) in nats | the distribution's own |
+    | crps | a normal or Laplace distribution: the continuous ranked probability score | summed |
     | cross_entropy | logits [time, batch, symbols] and symbols [time, batch], in nats | |
     | binary_cross_entropy | logits and 0, 1 or probabilities, in nats | summed |
     | mse | squared errors | averaged |

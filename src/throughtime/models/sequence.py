@@ -276,9 +276,22 @@ def _why_not(backbone: nn.Module) -> str:
 def negative_log_likelihood(output: Distribution, target: Tensor) -> Tensor:
     """−log p(target) in nats, [time, batch]: the loss of maximum likelihood, and the surprise of each step.
 
+    Where the output has the last steps alone, as a `DirectForecaster` gives them, the others lose nothing.
+
     Example:
         >>> fair = torch.distributions.Categorical(logits=torch.zeros(1, 1, 4))
         >>> negative_log_likelihood(fair, torch.tensor([[2]])).item()  # ln 4
         1.3862943649291992
     """
-    return -output.log_prob(target)
+    return last_steps(-output.log_prob(target[len(target) - output.batch_shape[0] :]), len(target))
+
+
+def last_steps(values: Tensor, time: int) -> Tensor:
+    """[time, batch] from the values of the last steps alone, [at most time, batch]; zeros for those before.
+
+    Example:
+        >>> last_steps(torch.ones(1, 1), 3).T
+        tensor([[0., 0., 1.]])
+    """
+    missing = time - len(values)
+    return torch.cat([values.new_zeros(missing, values.shape[1]), values]) if missing else values

@@ -20,6 +20,8 @@ from .min_gru import MinGRUCell as MinGRUCell
 from .min_lstm import MinLSTM as MinLSTM
 from .min_lstm import MinLSTMCell as MinLSTMCell
 from .options import Options as Options
+from .pooling import RunningAttention as RunningAttention
+from .pooling import RunningMean as RunningMean
 from .positions import rotary as rotary
 from .positions import sinusoidal as sinusoidal
 from .recurrent import Recurrent as Recurrent

@@ -2,6 +2,7 @@
 
 from .checkpoint import Position as Position
 from .fitting import Fitting as Fitting
+from .labels import label_task as label_task
 from .loop import Training as Training
 from .preparation import prepare as prepare
 from .preparation import resume as resume

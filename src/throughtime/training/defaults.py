@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from ..artifacts import TrainingSettings
-from ..data import SeriesData
+from ..data import Labelled, SeriesData
 from ..models import AnyFamily, family
 
 _BATCHES_OF_TEXT = 6500
 
 
 def family_defaults(data: Any, **given: Any) -> AnyFamily:
-    """A GRU for series, for symbols an LSTM; networks of symbols are larger, more so for large texts."""
+    """A GRU for series, convolutions for labels, an LSTM for symbols; networks of symbols are larger, as texts are."""
     if isinstance(data, SeriesData):
         return family({"name": "gru"} | given)
+    if isinstance(data, Labelled):
+        name = given.get("name", "tcn")
+        small = {"num_layers": 5, "hidden_size": 32, "dropout": 0.2} if name == "tcn" else {}
+        return family({"name": name} | small | given)
     small = len(data.tokens) < 500_000
     wide = {"hidden_size": 128 if small else 256, "dropout": 0.1}
     deep = {"num_layers": 1 if small else 2}
@@ -33,16 +37,23 @@ def family_defaults(data: Any, **given: Any) -> AnyFamily:
 
 
 def training_defaults(
-    data: Any, task: Any, chosen: AnyFamily, optimizer: dict[str, Any] | None = None, **given: Any
+    data: Any,
+    task: Any,
+    chosen: AnyFamily,
+    optimizer: dict[str, Any] | None = None,
+    loss: str = "nll",
+    **given: Any,
 ) -> TrainingSettings:
     """Full gradients and early stopping for series; truncated ones for symbols, and the epochs that the text needs."""
     suited: dict[str, Any] = {"epochs": 30, "patience": 8}
     rate = 2e-3
-    if not isinstance(data, SeriesData):
+    if isinstance(data, Labelled):
+        suited, rate = {"epochs": 20}, 5e-3
+    elif not isinstance(data, SeriesData):
         batches = max(1, len(data.tokens) // (task.batch_size * task.steps))
         suited = {"epochs": min(40, max(1, round(_BATCHES_OF_TEXT / batches))), "strategy": f"truncated:{task.steps}"}
         rate = 6e-3
     if chosen.name == "transformer":
         rate /= 2
-    settings = suited | given | {"optimizer": {"learning_rate": rate} | (optimizer or {})}
+    settings = suited | given | {"loss": loss, "optimizer": {"learning_rate": rate} | (optimizer or {})}
     return TrainingSettings.model_validate(settings)

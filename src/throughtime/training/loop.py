@@ -23,7 +23,7 @@ from .._types import Batch, Observer, Segment, State
 from ..artifacts import Run, TrainingSettings, store
 from ..data import BatchSource
 from ..gradients import strategy_named
-from ..models import device_of, negative_log_likelihood
+from ..models import device_of, loss_named
 from . import checkpoint
 from .checkpoint import Position
 from .interruption import interruptible
@@ -39,7 +39,7 @@ _CALMER = "lower --learning-rate or --clip"
 
 @dataclass(repr=False)
 class Training:
-    """Trains the model of a run by maximum likelihood, and keeps the run folder true all the while.
+    """Trains the model of a run by the loss of its settings, and keeps the run folder true all the while.
 
     Args:
         run: the run; its weights end as those with the lowest validation loss.
@@ -60,6 +60,7 @@ class Training:
         self.model = self.run.model
         self.strategy = strategy_named(self.settings.strategy)
         self.strategy.check(self.model)
+        self.loss = loss_named(self.settings.loss)
         check_strategy(self.settings.optimizer, self.strategy)
         self.optimizer = build_optimizer(self.model.parameters(), self.settings.optimizer)
         self.device = device_of(self.model)
@@ -116,7 +117,7 @@ class Training:
         fresh = self.random is None
         if fresh:
             first = next(iter(self.training.batches(self.position.epoch)))
-            self.strategy.check(self.model, first.to(self.device), negative_log_likelihood)
+            self.strategy.check(self.model, first.to(self.device), self.loss)
         if fresh and self._file(store.CONFIGURATION).exists():
             raise ConfigurationError(f"{self.run.folder} holds a run already: name another folder, or resume it")
         # The settings come last: a folder that has them can be resumed, whenever it was left.
@@ -164,7 +165,7 @@ class Training:
         self.model.train()
         carry = self.carry if self.training.continues(self.position.index) else None
         batch = batch.to(self.device)
-        segments = partial(self.strategy.segments, self.model, batch, negative_log_likelihood, carry)
+        segments = partial(self.strategy.segments, self.model, batch, self.loss, carry)
         random = random_state(self.device) if searches(self.optimizer) else {}
         started = time.monotonic()
         with self._precision():
@@ -232,7 +233,7 @@ class Training:
     def validation_loss(self) -> float | None:
         """Nats a step and sequence over the validation part, if there is one."""
         with self._precision():
-            return None if self.validation is None else mean_loss(self.model, self.validation)
+            return None if self.validation is None else mean_loss(self.model, self.validation, self.loss)
 
     def _validate(self) -> None:
         with self._timed():

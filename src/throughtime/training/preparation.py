@@ -8,18 +8,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from .._errors import ConfigurationError
-from ..artifacts import Run, SeriesRun, SymbolRun, TrainingSettings, explained
-from ..data import SeriesData, SoundData, TextData
+from ..artifacts import LabelRun, Run, SeriesRun, SymbolRun, TrainingSettings, explained
+from ..data import Labelled, SeriesData, SoundData, TextData
 from ..models import family_settings
 from .defaults import family_defaults, training_defaults
 from .fitting import Fitting
+from .labels import label_task, prepare_labels, resume_labels
 from .loop import Training
-from .series import prepare_series, resume_series, series_task
+from .series import prepare_series, resume_series, series_task, value_model
 from .symbols import prepare_symbols, resume_symbols, symbol_task
 
 
 def prepare(
-    data: SeriesData | TextData | SoundData,
+    data: SeriesData | TextData | SoundData | Labelled,
     folder: str | Path,
     *,
     task: dict[str, Any] | None = None,
@@ -31,14 +32,15 @@ def prepare(
     """A training of a fresh model on `data`, into `folder`; what is not set takes a default that suits the data.
 
     Args:
-        data: from `read_series`, `read_text` or `read_sound`.
+        data: from `read_series`, `read_text`, `read_sound` or `read_labelled`.
         folder: of the run; nothing is written before `Training.fit`.
-        task: fields of `SeriesTask` or `SymbolTask`: horizon, lookback, batch_size, split, …
+        task: fields of `SeriesTask`, `SymbolTask` or `LabelTask`: horizon, lookback, batch_size, split, …
         family: the kind of model: a name such as "lstm", "tcn", "ar:24" or "markov:3" (see `models.FAMILIES`), or
             settings, `name` among them: hidden_size, num_layers, dropout, …
         training: fields of `TrainingSettings`: epochs, strategy, seed, …
         optimizer: fields of `OptimizerSettings`: name, learning_rate, clip, …
-        model: the rest of the model: `head` of a series', `embedding_size` of symbols'.
+        model: the rest of the model: `head`, `decoding` and `normalisation` of a series', `embedding_size` of symbols',
+            `pooling` of labels'.
 
     Raises:
         ConfigurationError: for a setting unknown or out of range.
@@ -60,8 +62,14 @@ def prepare(
         chosen = family_defaults(data, **(family_settings(family) if isinstance(family, str) else family or {}))
         if isinstance(data, SeriesData):
             forecasting = series_task(data, reach=getattr(chosen, "order", 1), **task or {})
-            settings = training_defaults(data, forecasting, chosen, optimizer, **training or {})
-            return prepare_series(data, Path(folder), forecasting, chosen, settings, **model or {})
+            values = value_model(data, forecasting, chosen, **model or {})
+            loss = {"loss": "crps"} if values.direct and values.head != "student_t" else {}
+            settings = training_defaults(data, forecasting, chosen, optimizer, **loss | (training or {}))
+            return prepare_series(data, Path(folder), forecasting, values, settings)
+        if isinstance(data, Labelled):
+            labelling = label_task(data, **task or {})
+            settings = training_defaults(data, labelling, chosen, optimizer, **training or {})
+            return prepare_labels(data, Path(folder), labelling, chosen, settings, **model or {})
         reading = symbol_task(data, **task or {})
         settings = training_defaults(data, reading, chosen, optimizer, **training or {})
         return prepare_symbols(data, Path(folder), reading, chosen, settings, **model or {})
@@ -101,4 +109,6 @@ def resume(run: Run, **changes: Any) -> Training | Fitting:
         return resume_series(run, data)
     if isinstance(run, SymbolRun):
         return resume_symbols(run, data)
+    if isinstance(run, LabelRun):
+        return resume_labels(run, data)
     raise ConfigurationError(f"{type(run).__name__} cannot be resumed")

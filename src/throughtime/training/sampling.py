@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from .._errors import DataError
 from .._types import Batch
-from ..artifacts import Run, SeriesRun, SymbolRun
-from ..data import SeriesData, SoundData, TextData, Windows, shifted
+from ..artifacts import LabelRun, Run, SeriesRun, SymbolRun
+from ..data import Labelled, SeriesData, SoundData, TextData, Verdicts, Windows, shifted
+from ..models import DirectForecaster
 from .symbols import streams_of
 
 
-def first_batch(run: Run, data: SeriesData | TextData | SoundData, steps: int | None = None) -> Batch:
+def first_batch(run: Run, data: SeriesData | TextData | SoundData | Labelled, steps: int | None = None) -> Batch:
     """The first sequences of `data` side by side, as the run reads them in training.
 
     Args:
         data: read by the run.
-        steps: how many steps each has; as many as in training by default.
+        steps: how many steps each has; as many as in training by default. Labelled sequences have them at most.
 
     Raises:
         DataError: where the data is shorter than that.
     """
+    if isinstance(run, LabelRun):
+        assert isinstance(data, Labelled)
+        return _verdicts(run, data, steps)
     if isinstance(run, SeriesRun):
         assert isinstance(data, SeriesData)
         task = run.task
-        steps = task.lookback + task.horizon if steps is None else steps
+        direct = isinstance(run.model, DirectForecaster)
+        whole = task.lookback + task.horizon - direct
+        if direct and steps not in (None, whole):
+            raise DataError(f"{steps} steps are asked for, a direct forecast reads {whole}, no more or less")
+        steps = whole if steps is None else steps
         pairs = [
             shifted(run.scaler_of(series, task.lookback).view(series.name, series.observed), series.known)
             for series in data.series
@@ -31,10 +39,23 @@ def first_batch(run: Run, data: SeriesData | TextData | SoundData, steps: int | 
         if not long_enough or steps < 2:
             longest = max(map(len, pairs))
             raise DataError(f"the longest series has {longest} steps, {steps} are asked for: ask for fewer, 2 at least")
-        return next(Windows(long_enough, steps - 1, 1, task.batch_size, count_lookback=True).batches(0))
+        horizon = task.horizon if direct else 1
+        windows = Windows(long_enough, steps - horizon, horizon, task.batch_size, count_lookback=not direct)
+        return next(windows.batches(0))
     assert isinstance(run, SymbolRun)
-    assert not isinstance(data, SeriesData)
+    assert isinstance(data, (TextData, SoundData))
     steps = run.task.steps if steps is None else steps
     if not 1 <= steps < len(data.tokens):
         raise DataError(f"the data has {len(data.tokens) - 1} steps, {steps} are asked for: 1 at least")
     return next(streams_of(run.task, data.tokens, steps).batches(0))
+
+
+def _verdicts(run: LabelRun, data: Labelled, steps: int | None) -> Batch:
+    """The first cases, each with so many steps at most, and the loss at the last of them."""
+    few = data.take(range(min(len(data), run.task.batch_size)))
+    longest = max(map(len, few.sequences))
+    if steps is not None and not 2 <= steps <= longest:
+        raise DataError(
+            f"the longest of the first {len(few)} cases has {longest} steps, {steps} are asked for: from 2 to {longest}"
+        )
+    return next(Verdicts([one[:steps] for one in run.inputs(few)], run.scaled_targets(few), len(few)).batches(0))

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from .._errors import DataError
+from .._errors import ConfigurationError, DataError
 from .._version import __version__
 from ..artifacts import RunConfiguration, SeriesRun, SeriesTask, TrainingSettings, called
-from ..data import Repeated, Scaler, SeriesData, Split, Windows, shifted
-from ..models import AnyFamily, Autoregression, ValueModelConfiguration
+from ..data import Repeated, Scaler, SeriesData, Split, Windows, grows_with_level, shifted
+from ..models import AnyFamily, Autoregression, DirectForecaster, KnownScale, Normalisation, ValueModelConfiguration
 from .fitting import Fitting
 from .loop import Training
 from .randomness import seeded
 
 _DEFAULT_HORIZON = 12
+_HORIZONS_OF_PARTS, _HORIZONS_OF_FRACTIONS = 4, 20
+"""Of series shorter than 20 horizons, one each is left for validation and test: every row that trains is worth more."""
 _WINDOWS_OF_VALIDATION = 512
 _BATCHES_OF_AN_EPOCH = 32
 
@@ -30,6 +33,9 @@ def series_task(
 ) -> SeriesTask:
     """Sizes that suit the data: a season ahead, from three seasons before, within what there is.
 
+    Where no split is given and the shortest series has less than 20 horizons, the last one is left for testing and the
+    one before for validation; else they are a fifth and a tenth.
+
     A model that always reads the last `reach` values has them to read.
 
     The season is the calendar's; where times tell of none, the one found in the values of the training part. There is
@@ -38,14 +44,17 @@ def series_task(
     Raises:
         DataError: if the shortest series cannot hold one window in its training part and one horizon in the others.
     """
-    split = settings.pop("split", Split())
+    given = settings.pop("split", None)
+    split = given or Split()
     period = _season(data, split) if period is None else period
     shortest = min(data.series, key=lambda series: len(series.observed))
     rows = len(shortest.observed)
-    train_end, validation_end, _ = split.bounds(rows)
-    parts = {"training": train_end} | ({"validation": validation_end - train_end} if split.validation else {})
+    train_end, parts = _parts(split, rows)
     if horizon is None:
         horizon = max(1, min(period if period > 1 else _DEFAULT_HORIZON, train_end // 3, *parts.values()))
+    if given is None and _HORIZONS_OF_PARTS * horizon < rows < _HORIZONS_OF_FRACTIONS * horizon:
+        split = Split(1, validation=horizon, test=horizon)
+        train_end, parts = _parts(split, rows)
     for part, length in parts.items():
         if length < horizon + (part == "training"):
             raise DataError(
@@ -66,6 +75,12 @@ def series_task(
     return SeriesTask(horizon=horizon, lookback=lookback, period=period, split=split, **settings)
 
 
+def _parts(split: Split, rows: int) -> tuple[int, dict[str, int]]:
+    """Where training ends, and the rows of the parts that must hold a horizon, by name."""
+    train_end, validation_end, _ = split.bounds(rows)
+    return train_end, {"training": train_end} | ({"validation": validation_end - train_end} if split.validation else {})
+
+
 def _season(data: SeriesData, split: Split) -> int:
     learnt = tuple(series.before(split.bounds(len(series))[0]) for series in data.series)
     if data.frequency.period > 1:
@@ -73,25 +88,54 @@ def _season(data: SeriesData, split: Split) -> int:
     return SeriesData(learnt, data.layout).describe().period or 1
 
 
-def prepare_series(
+def value_model(
     data: SeriesData,
-    folder: Path,
     task: SeriesTask,
     family: AnyFamily,
-    training: TrainingSettings,
-    **model: Any,
+    *,
+    decoding: Literal["autoregressive", "direct"] | None = None,
+    normalisation: Normalisation | None = None,
+    head: str | None = None,
+) -> ValueModelConfiguration:
+    """What a model of some series is made of.
+
+    Args:
+        data, task, family: of the run.
+        decoding: whether steps further ahead follow one from the other, or come all at once; what the family is for
+            by default.
+        normalisation: of each window that a direct forecast reads.
+        head: the distribution of values.
+
+    Raises:
+        ConfigurationError: where they contradict each other.
+    """
+    direct = family.direct if decoding is None else decoding == "direct"
+    if family.direct and not direct:
+        raise ConfigurationError(f"{family.name} forecasts whole horizons: its decoding is direct")
+    if normalisation is not None and not direct:
+        raise ConfigurationError(
+            f"normalisation {normalisation!r} is of windows: it is for --decoding direct, and segrnn"
+        )
+    settings = {} if normalisation is None else {"normalisation": normalisation}
+    return ValueModelConfiguration.model_validate(
+        {
+            "observed": len(data.columns.targets) + len(data.columns.past),
+            "known": data.series[0].known.shape[1],
+            "lags": seasonal_lags(task.period, task.lookback),
+            "head": head or ("laplace" if direct else family.head),
+            "direct": {"lookback": task.lookback, "horizon": task.horizon, **settings} if direct else None,
+            "family": family,
+        }
+    )
+
+
+def prepare_series(
+    data: SeriesData, folder: Path, task: SeriesTask, model: ValueModelConfiguration, training: TrainingSettings
 ) -> Training | Fitting:
     """A run over `data` in `folder`, not yet trained. Scaling is fitted on the training part alone."""
-    ends = {series.name: task.split.bounds(len(series.observed)) for series in data.series}
-    scaler = Scaler.fit({series.name: series.observed[: ends[series.name][0]] for series in data.series})
-    columns = data.columns
-    values = ValueModelConfiguration(
-        observed=len(columns.targets) + len(columns.past),
-        known=data.series[0].known.shape[1],
-        lags=seasonal_lags(task.period, task.lookback),
-        **{"family": family, "head": family.head} | model,
-    )
-    configuration = RunConfiguration(throughtime=__version__, model=values, task=task, training=training)
+    learnt = {series.name: series.observed[: task.split.bounds(len(series.observed))[0]] for series in data.series}
+    scaler = Scaler.fit(learnt, _logarithms(data, task, learnt))
+    configuration = RunConfiguration(throughtime=__version__, model=model, task=task, training=training)
     contents = {
         "layout": data.layout.to_dict(),
         "scaler": scaler.to_dict(),
@@ -100,7 +144,34 @@ def prepare_series(
     }
     with seeded(training.seed):
         run = SeriesRun(folder, configuration, contents)
+    future = len(data.columns.future)
+    scale = getattr(run.model, "embedding", None)
+    if future and isinstance(scale, KnownScale):
+        scale.fit([series.known[: len(learnt[series.name]), :future] for series in data.series])
     return _training(run, data)
+
+
+def _logarithms(data: SeriesData, task: SeriesTask, learnt: Mapping[str, Any]) -> tuple[int, ...]:
+    """The columns that the model reads as logarithms.
+
+    Raises:
+        DataError: where they are asked for, and a target has a value without one.
+    """
+    if task.transform == "none":
+        return ()
+    names = (*data.columns.targets, *data.columns.past)
+    positive = [all((series.observed[:, index] > 0).all() for series in data.series) for index in range(len(names))]
+    if task.transform == "auto":
+        grows = (
+            grows_with_level([part[:, index] for part in learnt.values()], task.period) for index in range(len(names))
+        )
+        return tuple(index for index, grown in enumerate(grows) if grown and positive[index])
+    without = [name for name, has in zip(data.columns.targets, positive, strict=False) if not has]
+    if without:
+        raise DataError(
+            f"column {without[0]!r} has values that are not above 0, which have no logarithm: --transform none"
+        )
+    return tuple(index for index, has in enumerate(positive) if has)
 
 
 def resume_series(run: SeriesRun, data: SeriesData) -> Training | Fitting:
@@ -125,11 +196,12 @@ def _training(run: SeriesRun, data: SeriesData) -> Training | Fitting:
     task = run.task
     ends = [task.split.bounds(len(series.observed)) for series in data.series]
     pairs = [shifted(run.scaler.view(series.name, series.observed), series.known) for series in data.series]
-    windows = partial(Windows, pairs, task.lookback, task.horizon, task.batch_size)
-    # Step t of a pair predicts row t + 1 of its series.
+    direct = isinstance(run.model, DirectForecaster)
+    # Step t of a pair predicts row t + 1 of its series. The last step a direct forecast reads is the first it predicts.
+    windows = partial(Windows, pairs, task.lookback - direct, task.horizon, task.batch_size)
     learnt, chosen = [end - 1 for end, _, _ in ends], [end - 1 for _, end, _ in ends]
     seed = run.configuration.training.seed
-    learning = windows(stop=learnt, seed=seed, per_epoch=task.windows, count_lookback=True)
+    learning = windows(stop=learnt, seed=seed, per_epoch=task.windows, count_lookback=not direct)
     validation = windows(start=learnt, stop=chosen, per_epoch=_WINDOWS_OF_VALIDATION) if task.split.validation else None
     if isinstance(run.model, Autoregression):
         past = [(pair.inputs[:end], pair.targets[:end]) for pair, end in zip(pairs, learnt, strict=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from .._types import Loss
 from ..data import BatchSource
 from ..gradients import streams, summed_loss
 from ..models import device_of, negative_log_likelihood
@@ -13,8 +14,8 @@ _MOST_BATCHES = 250
 
 
 @torch.no_grad()
-def mean_loss(model: nn.Module, source: BatchSource) -> float:
-    """Nats a step and sequence, the state carried as in training.
+def mean_loss(model: nn.Module, source: BatchSource, loss: Loss = negative_log_likelihood) -> float:
+    """The loss a step and sequence, the state carried as in training.
 
     At most 250 batches are read, evenly spread windows or the beginning of streams.
     """
@@ -24,6 +25,6 @@ def mean_loss(model: nn.Module, source: BatchSource) -> float:
         if index == _MOST_BATCHES:
             break
         carry = carry if streams(model) and source.continues(index) else None
-        loss_sum, weights, carry = summed_loss(model, batch.to(device_of(model)), negative_log_likelihood, carry)
+        loss_sum, weights, carry = summed_loss(model, batch.to(device_of(model)), loss, carry)
         total, count = total + float(loss_sum), count + float(weights)
     return total / max(count, 1.0)

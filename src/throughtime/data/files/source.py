@@ -15,7 +15,7 @@ BLOCK = 1 << 22
 
 _ELSEWHERE = {
     ".mat": "a MATLAB file; write its series as CSV",
-    ".ts": "a file of the UCR/aeon archive (sequences with a class each), which is not read yet; write it as CSV",
+    ".ts": "a file of the UCR/aeon archive, labelled sequences: read it as such (read_labelled, --task classify)",
     ".xlsx": "a spreadsheet; save it as CSV",
     ".xls": "a spreadsheet; save it as CSV",
     ".npy": "a NumPy array; write it as CSV, or give the library a frame",
@@ -71,8 +71,8 @@ class Source:
         return path
 
 
-def checked(path: str | Path) -> Path:
-    """The path, if there is something there that could be read.
+def checked(path: str | Path, *, labelled: bool = False) -> Path:
+    """The path, if there is something there that could be read; `labelled`, as sequences with a label each too.
 
     Raises:
         DataError: where there is nothing, an empty file, a format read elsewhere, or no permission.
@@ -83,7 +83,7 @@ def checked(path: str | Path) -> Path:
         raise DataError(f"{path}: no such file or folder" + (f"; did you mean {near}?" if near else ""))
     if path.is_dir():
         return path
-    if path.suffix.lower() in _ELSEWHERE:
+    if path.suffix.lower() in _ELSEWHERE and not (labelled and path.suffix.lower() == ".ts"):
         raise DataError(f"{path} is {_ELSEWHERE[path.suffix.lower()]}")
     try:
         with path.open("rb") as stream:

@@ -1,0 +1,1 @@
+"""Whole sequences with a class or a number each."""
