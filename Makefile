@@ -5,6 +5,8 @@ BIN := .venv/bin
 FOUNDATION := pyproject.toml CMakeLists.txt $(wildcard native/CMakeLists.txt native/exports.map native/*.cpp) \
 	$(wildcard native/include/*.h native/common/*.h native/kernels/*.cpp)
 PYTEST_OPTIONS ?=
+# Benchmarks that train for hours; each is run by itself.
+HOURS := benchmarks/published.py benchmarks/peers.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench docs clean
@@ -32,8 +34,8 @@ check: .venv/.development ## look for faults without running anything: style, ty
 	@echo "== imports"
 	$(BIN)/lint-imports --no-cache
 
-bench: .venv/.benchmarks ## run every script of benchmarks/, one after another
-	@set -e; found=0; for script in benchmarks/[!_]*.py; do \
+bench: .venv/.benchmarks ## run every script of benchmarks/ but those that train for hours, one after another
+	@set -e; found=0; for script in $(filter-out $(HOURS),$(wildcard benchmarks/[!_]*.py)); do \
 	  if [ -f "$$script" ]; then found=1; echo "== $$script"; $(BIN)/python "$$script"; fi; \
 	done; if [ $$found = 0 ]; then echo "benchmarks/ holds no script: there is nothing to measure"; fi
 
@@ -43,7 +45,7 @@ docs: .venv/.documentation ## build the documentation into site/
 	@echo "open site/index.html"
 
 clean: ## remove .venv and everything built
-	rm -rf .venv build dist site .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv benchmarks/.peers build dist site .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
