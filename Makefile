@@ -22,7 +22,7 @@ demo: .venv/.runtime ## train on the two data sets in the package; tables, text 
 
 test: .venv/.development ## run the tests and the examples of the documentation
 	@echo "== running the tests (PYTEST_OPTIONS='-m slow' runs the slow ones)"
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_OPTIONS)
 
 check: .venv/.development ## look for faults without running anything: style, types, imports
 	@echo "== style"

@@ -105,7 +105,7 @@ def continuous_ranked_probability_score(output: Distribution, target: Tensor) ->
     Example:
         >>> sure = torch.distributions.Independent(torch.distributions.Laplace(torch.zeros(1, 1, 1), 1e-6), 1)
         >>> continuous_ranked_probability_score(sure, torch.ones(1, 1, 1))
-        tensor([[1.]])
+        tensor([[1.0000]])
 
     References:
         Gneiting and Raftery, "Strictly proper scoring rules, prediction, and estimation", JASA 102 (2007); for the
