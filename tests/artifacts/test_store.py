@@ -4,13 +4,17 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
 from torch import nn
 
 from throughtime import ArtifactError, ConfigurationError
 from throughtime.artifacts import OptimizerSettings, RunConfiguration, SeriesTask, TrainingSettings, load, store
+from throughtime.data import read_series
 from throughtime.models import SymbolModelConfiguration
+from throughtime.training import prepare
 
 
 @pytest.fixture
@@ -64,7 +68,7 @@ def test_a_folder_in_place_of_a_file_is_named(run, name) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("format", 2, "reads up to format 1: upgrade throughtime"),
+        ("format", 3, "has format 3, .*this version reads up to format 2: upgrade throughtime"),
         ("format", "new", "format = 'new'"),
         ("task.kind", "dreams", "task"),
         ("task.horizon", -3, "horizon = -3: Input should be greater than 0"),
@@ -108,6 +112,25 @@ def test_a_model_and_a_task_must_agree() -> None:
 def test_rates_that_are_none_are_refused(rate) -> None:
     with pytest.raises(ValueError, match="learning_rate"):
         OptimizerSettings(learning_rate=rate)
+
+
+def test_a_run_of_format_1_is_read_as_it_was(tmp_path) -> None:
+    rows = np.arange(80)
+    data = read_series(pl.DataFrame({"y": np.sin(rows / 3), "plan": rows % 7 * 100.0}), targets="y", future="plan")
+    family = {"hidden_size": 4}
+    training = prepare(data, tmp_path / "run", task={"horizon": 4, "lookback": 8}, family=family,
+                       training={"epochs": 1})  # fmt: skip
+    training.fit()
+    path = tmp_path / "run" / store.CONFIGURATION
+    content = json.loads(path.read_text())
+    del content["training"]["loss"], content["task"]["transform"], content["model"]["direct"]
+    path.write_text(json.dumps(content | {"format": 1}))
+    weights, _ = store.read_tensors(tmp_path / "run" / store.WEIGHTS)
+    old = {name: tensor for name, tensor in weights.items() if not name.startswith("embedding")}
+    assert len(old) == len(weights) - 2
+    store.write_tensors(tmp_path / "run" / store.WEIGHTS, old)
+    training.model.embedding = nn.Identity()
+    np.testing.assert_array_equal(load(tmp_path / "run").score(data.series[0]), training.run.score(data.series[0]))
 
 
 def test_weights_of_another_model_are_refused(tmp_path) -> None:

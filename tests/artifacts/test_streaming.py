@@ -178,6 +178,60 @@ def test_a_new_series_too_short_is_answered_at_the_end(many):
     assert [answer.series for answer in answers] == ["north"] * 4 + ["west"] * 4
 
 
+@pytest.fixture(scope="module")
+def growing(tmp_path_factory):
+    """A direct run of two series that it reads as logarithms, and the lines of its file."""
+    folder = tmp_path_factory.mktemp("growing")
+    times = np.datetime64("2024-01-01", "D") + np.arange(140)
+    lines = ["ds,unique_id,y"]
+    lines += [f"{time},{name},{scale * np.exp(step / 50) * (3 + np.sin(2 * step)):.4f}"
+              for step, time in enumerate(times) for name, scale in (("north", 1), ("south", 100))]  # fmt: skip
+    (folder / "long.csv").write_text("\n".join(lines) + "\n")
+    data = read_series(folder / "long.csv")
+    task = {"horizon": 3, "lookback": 21, "windows": 32, "transform": "log"}
+    model = {"family": "segrnn", "model": {"head": "normal"}}
+    prepare(data, folder / "run", task=task, training={"epochs": 1}, **model).fit()
+    run = load(folder / "run")
+    assert isinstance(run, SeriesRun)
+    assert run.scaler.logs == (0,)
+    return run, lines
+
+
+def test_a_new_series_is_read_as_logarithms_too(growing, tmp_path):
+    run, lines = growing
+    content = "\n".join(line.replace("south", "west") for line in lines) + "\n"
+    (tmp_path / "new.csv").write_text(content)
+    answers, _ = streamed(run, content.encode(), columns=())
+    frame = batch(run, tmp_path / "new.csv")
+    agree([answer for answer in answers if answer.series == "west"][1:], frame.filter(frame["series"] == "west"))
+
+
+@pytest.mark.parametrize("value", ["0", "-2.5"])
+def test_a_value_without_a_logarithm_is_told_of_and_left_out(growing, value):
+    run, lines = growing
+    header, *rows = (line for line in lines if "south" not in line)
+    plain, _ = streamed(run, "\n".join([header, *rows]).encode(), columns=())
+    bad = rows[40].rsplit(",", 1)[0] + f",{value}"
+    found, told = streamed(run, "\n".join([header, *rows[:40], bad, *rows[40:]]).encode(), columns=())
+    assert told == [f"standard input, line 42 is left out: column 'y' holds {value}, and the model reads its logarithm"]
+    assert [answer.line for answer in found] == [line for line in range(2, 143) if line != 42]
+    assert [answer.surprise for answer in found[1:]] == pytest.approx([answer.surprise for answer in plain[1:]])
+
+
+def test_as_many_steps_at_once_as_of_a_file(growing, monkeypatch):
+    run, lines = growing
+    monkeypatch.setattr("throughtime.artifacts.series._WINDOWS_AT_ONCE", 10)
+    usual, sizes = SeriesRun.surprise_of, []
+
+    def watched(self, inputs, following, state):
+        sizes.append(len(following))
+        return usual(self, inputs, following, state)
+
+    monkeypatch.setattr(SeriesRun, "surprise_of", watched)
+    streamed(run, "\n".join(lines).encode(), columns=())
+    assert max(sizes) == 10
+
+
 @pytest.mark.parametrize("pieces", [(), (1, 5, 46, 47, 200), tuple(range(13, 400, 29))])
 def test_a_line_of_text_is_answered_by_its_symbols(text_run, tmp_path, pieces):
     text = "the quick brown fox\njumps over\n\nthe zzzzzzzz lazy dog.\n" * 8 + "the end"

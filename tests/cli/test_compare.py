@@ -94,6 +94,13 @@ def test_one_model_that_fails_is_told_and_only_all_are_an_error(throughtime, sam
     assert found.out == ""
 
 
+def test_labelled_sequences_are_sent_where_they_are_learnt(throughtime, tmp_path) -> None:
+    (tmp_path / "moves.ts").write_text("@classLabel true up down\n@data\n1,2:up\n2,1:down\n")
+    found = throughtime("compare", "moves.ts")
+    assert found.code == 2
+    assert "not foretold: throughtime train moves.ts --task classify learns their classes, --task regress" in found.err
+
+
 def test_what_is_done_is_not_done_again(throughtime, samples) -> None:
     first = throughtime("compare", samples / "hourly.csv", "--models", "gru,ar:2", *OF_SERIES, "--json", "--out", "c")
     before = contents(Path("c"))

@@ -205,7 +205,8 @@ def test_header_tags_that_say_nothing_are_noted(tmp_path) -> None:
 
 def test_other_readers_say_whose_file_it_is(tmp_path) -> None:
     with pytest.raises(
-        DataError, match=r"a\.ts is a file of the UCR/aeon archive, labelled sequences: read it as such"
+        DataError,
+        match=r"a\.ts is a file of the UCR/aeon archive, labelled sequences: for read_labelled, or train --task",
     ):
         read_series(archive(tmp_path, ["1:a"]))
     with pytest.raises(DataError, match=r"a folder with a\.ts in it: labelled sequences are read one file at a time"):

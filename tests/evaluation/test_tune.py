@@ -264,7 +264,36 @@ def test_series(series, tmp_path) -> None:
     assert found.best.drawn.keys() == {"learning-rate", "hidden-size", "dropout", "lookback"}
     run = load(tmp_path / "trials" / str(found.best.number))
     assert run.configuration.task.lookback == found.best.drawn["lookback"]  # type: ignore[union-attr]
-    assert found.unit == "step of the scaled series"
+    assert found.unit == "nats a step of the scaled series"
+
+
+def test_models_of_several_losses_are_compared_by_one(series, tmp_path) -> None:
+    task = {"horizon": 3, "lookback": 8, "windows": 8, "batch_size": 8}
+    settings = {"tuned": [], "task": task, "training": {"epochs": 1}, "trials": 4}
+    both = tune(series, tmp_path / "both", **settings, ranges={"model": "gru,segrnn"})
+    assert {one.drawn["model"] for one in both.trials} == {"gru", "segrnn"}
+    assert {one.settings["training"]["loss"] for one in both.trials} == {"nll"}
+    assert both.unit == "nats a step of the scaled series"
+    heads = tune(series, tmp_path / "heads", **settings, ranges={"head": "student_t,laplace"}, family="segrnn")
+    assert {one.state for one in heads.trials} == {"finished"}
+    assert {one.settings["training"]["loss"] for one in heads.trials} == {"nll"}
+    alone = tune(series, tmp_path / "alone", **settings, ranges={"segment": "2..4"}, family="segrnn")
+    assert alone.unit == "CRPS a step of the scaled series"
+    assert alone.usual is None  # a segment is a fifteenth of the lookback, which no number says
+
+
+def test_windows_are_normalised_as_drawn(series, tmp_path) -> None:
+    task = {"horizon": 3, "lookback": 8, "windows": 8, "batch_size": 8}
+    found = tune(series, tmp_path / "t", tuned=["normalisation"], trials=6, task=task, training={"epochs": 1},
+                 family={"name": "gru", "hidden_size": 4}, model={"decoding": "direct"})  # fmt: skip
+    assert found.usual is not None
+    assert found.usual.drawn["normalisation"] == "last"
+    assert len({one.drawn["normalisation"] for one in found.trials}) > 1
+    kept = read_settings(tmp_path / "t" / "best.json").preparation
+    again = prepare(series, tmp_path / "again", **kept).run.configuration.model
+    assert again.direct.normalisation == found.best.drawn["normalisation"]
+    with pytest.raises(ConfigurationError, match=r"normalisation is no setting of gru on series"):
+        Space.of(series, ["normalisation"], {}, {"family": "gru"})
 
 
 def test_nothing_is_pickled(text, tmp_path) -> None:
@@ -335,7 +364,7 @@ def test_without_optuna_one_line_says_how_to_install_it(series, tmp_path, monkey
 
 def test_every_tunable_can_be_drawn_by_some_model(series, text) -> None:
     drawn: set[str] = set()
-    for data, models in ((series, "gru,lstm,tcn,transformer,mlp,ar"), (text, "lstm,mlp,markov")):
+    for data, models in ((series, "gru,lstm,tcn,transformer,mlp,ar,segrnn"), (text, "lstm,mlp,markov")):
         for optimizer in ("adamw", "rmsprop"):
             for model in models.split(","):
                 usual = Space.of(data, None, {}, {"family": model, "optimizer": {"name": optimizer}})
@@ -369,7 +398,7 @@ def test_the_table_and_the_pictures_of_many_trials(tmp_path) -> None:
         for number, (state, loss) in enumerate(
             zip(["finished", "pruned", "failed", "finished"] * 6, chance.gamma(2, size=24), strict=True))
     ]  # fmt: skip
-    found = Tuning("s", tmp_path, tuple(trials), {"learning-rate": 1.0}, True, "symbol")
+    found = Tuning("s", tmp_path, tuple(trials), {"learning-rate": 1.0}, True, "nats a symbol")
     assert found.table().row_count == (10 if found.usual in found.ranked[:10] else 11)
     assert [one.loss for one in found.ranked] == sorted(one.loss for one in trials if one.state == "finished")
     stairs = found.plot().axes[0].get_lines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -36,17 +37,18 @@ SHAPES = [
     {"input_size": 1, "hidden_size": 3, "num_layers": 2, "kernel_size": 4, "dilation_base": 3},
     {"input_size": 2, "hidden_size": 3, "num_layers": 1, "kernel_size": 1},
     {"input_size": 2, "hidden_size": 3, "num_layers": 2, "dilation_base": 1, "bias": False},
+    {"input_size": 3, "hidden_size": 5, "num_layers": 2, "norm": "batch"},
 ]
 MARKS = ["whole", "lengths", "resets", "lengths and resets"]
 
 
-def made(shape: dict[str, int]) -> CausalConv:
-    """In float64, its gains moved away from the norms they begin with."""
+def made(shape: dict[str, Any]) -> CausalConv:
+    """In float64, its gains and running averages moved away from what they begin with."""
     torch.manual_seed(0)
     layer = CausalConv(**shape, dtype=torch.float64)
-    for name, parameter in layer.named_parameters():
-        if name.endswith("original0"):
-            parameter.data.mul_(torch.rand_like(parameter) + 1)
+    for name, values in layer.state_dict().items():
+        if name.endswith("original0") or ("norms" in name and values.is_floating_point()):
+            values.mul_(torch.rand_like(values) + 1).add_(0.1)
     return layer.eval()
 
 
@@ -58,16 +60,24 @@ def by_taps(layer: CausalConv, x: Tensor, starts: list[int] = [0]) -> Tensor:  #
         below, dilation = x, layer.dilation_base**index
         for place in range(2):
             name = f"blocks.{index}.convolutions.{place}"
-            gain, direction = (weights[f"{name}.parametrizations.weight.original{part}"] for part in (0, 1))
+            if layer.norm == "weight":
+                gain, direction = (weights[f"{name}.parametrizations.weight.original{part}"] for part in (0, 1))
+                kernel = gain * direction / direction.square().sum((1, 2), keepdim=True).sqrt()
+            else:
+                kernel = weights[f"{name}.weight"]
             rows = []
             for step in range(len(x)):
                 total = weights.get(f"{name}.bias", torch.zeros(layer.hidden_size).double())
                 for tap in range(layer.kernel_size):
                     source = step - tap * dilation
                     if source >= began[step]:
-                        column = direction[:, :, layer.kernel_size - 1 - tap]
-                        length = direction.square().sum((1, 2)).sqrt()
-                        total = total + gain.flatten() / length * (column @ x[source])
+                        total = total + kernel[:, :, layer.kernel_size - 1 - tap] @ x[source]
+                if layer.norm == "batch":
+                    mean, variance, scale, shift = (
+                        weights[f"blocks.{index}.norms.{place}.{part}"]
+                        for part in ("running_mean", "running_var", "weight", "bias")
+                    )
+                    total = (total - mean) / (variance + 1e-5).sqrt() * scale + shift
                 rows.append(total.clamp(min=0))
             x = torch.stack(rows)
         if layer.blocks[index].convolutions[0].in_channels != layer.hidden_size:
@@ -94,7 +104,7 @@ def random_state(layer: CausalConv) -> tuple[Tensor, ...]:
 
 @pytest.mark.parametrize("marked", MARKS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_against_a_loop_over_taps(shape: dict[str, int], marked: str) -> None:
+def test_against_a_loop_over_taps(shape: dict[str, Any], marked: str) -> None:
     layer, given_marks = made(shape), marks(marked)
     x = inputs(layer)
     output, _ = layer(x, **given_marks)
@@ -110,7 +120,7 @@ def test_against_a_loop_over_taps(shape: dict[str, int], marked: str) -> None:
 
 
 @pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape.get("dilation_base", 2) < 3])
-def test_the_receptive_field_is_what_changes(shape: dict[str, int]) -> None:
+def test_the_receptive_field_is_what_changes(shape: dict[str, Any]) -> None:
     layer = made(shape)
     for parameter in layer.parameters():
         parameter.data.abs_()  # so that no ReLU hides a change
@@ -164,7 +174,7 @@ def test_step_by_step_equals_the_whole(marked: str, close) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_ragged_batch_with_resets_equals_each_sequence_alone(shape: dict[str, int], close, gradients) -> None:
+def test_a_ragged_batch_with_resets_equals_each_sequence_alone(shape: dict[str, Any], close, gradients) -> None:
     layer, both = made(shape), marks("lengths and resets")
     x, state = inputs(layer).requires_grad_(), random_state(layer)
     output, after = layer(x, state, **both)
@@ -277,9 +287,41 @@ def test_dropout_is_at_work_in_training_alone() -> None:
     assert torch.equal(layer.eval()(x)[0], layer(x)[0])
 
 
+def test_a_batch_is_normalised_by_its_steps_without_padding() -> None:
+    layer = made({"input_size": 3, "hidden_size": 3, "num_layers": 1, "kernel_size": 1, "norm": "batch"}).train()
+    (block,), real = layer.blocks, torch.arange(TIME)[:, None] < LENGTHS
+    x = inputs(layer).masked_fill(~real[..., None], torch.nan)
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    values = wanted = x[real]
+    for convolution, norm, index in zip(block.convolutions, block.norms, "01", strict=True):
+        values = values @ convolution.weight[..., 0].T
+        variance, mean = torch.var_mean(values, 0, correction=0)
+        values = ((values - mean) / (variance + 1e-5).sqrt() * norm.weight + norm.bias).clamp(min=0)
+        old = before[f"blocks.0.norms.{index}.running_mean"]
+        torch.testing.assert_close(layer.blocks[0].norms[int(index)].running_mean, old)
+        before[f"mean {index}"] = 0.9 * old + 0.1 * mean
+    output, _ = layer(x, lengths=LENGTHS)
+    torch.testing.assert_close(output[real], (values + wanted).clamp(min=0))
+    assert not output[~real].any()
+    for index, norm in enumerate(block.norms):
+        torch.testing.assert_close(norm.running_mean, before[f"mean {index}"])
+    output.sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in layer.parameters())
+
+
+def test_a_single_step_has_no_variance_to_be_normalised_by() -> None:
+    layer, x = CausalConv(3, 5, norm="batch"), torch.randn(1, 1, 3)
+    with pytest.raises(ShapeError, match="got 1 steps in training mode"):
+        layer(x)
+    with pytest.raises(ShapeError, match="got 0 steps in training mode"):
+        layer(torch.randn(2, 1, 3), lengths=torch.tensor([0]))
+    assert layer.eval()(x)[0].shape == (1, 1, 5)
+
+
+@pytest.mark.parametrize("norm", ["weight", "batch"])
 @pytest.mark.parametrize(("input_size", "hidden_size"), [(3, 5), (5, 5)])
-def test_the_number_of_parameters(input_size: int, hidden_size: int) -> None:
-    layer, taps = CausalConv(input_size, hidden_size, num_layers=1, kernel_size=4), 4
+def test_the_number_of_parameters(input_size: int, hidden_size: int, norm: Any) -> None:
+    layer, taps = CausalConv(input_size, hidden_size, num_layers=1, kernel_size=4, norm=norm), 4
     wanted = taps * hidden_size * (input_size + hidden_size) + 4 * hidden_size
     wanted += hidden_size * (input_size + 1) if input_size != hidden_size else 0
     assert sum(parameter.numel() for parameter in layer.parameters()) == wanted
@@ -296,8 +338,13 @@ def test_weights_are_normalised_once_under_cached() -> None:
 
 
 def test_refusals() -> None:
-    for wrong in ({"kernel_size": 0}, {"num_layers": 0}, {"dilation_base": 0}, {"dropout": 1.0}, {"hidden_size": 0}):
-        with pytest.raises(ConfigurationError, match=r"expected sizes of at least 1 and 0 ≤ dropout < 1"):
+    for wrong in (
+        *({"kernel_size": 0}, {"num_layers": 0}, {"dilation_base": 0}, {"dropout": 1.0}, {"hidden_size": 0}),
+        {"norm": "layer"},
+    ):
+        with pytest.raises(
+            ConfigurationError, match=r"expected sizes of at least 1, 0 ≤ dropout < 1 and norm 'weight'"
+        ):
             CausalConv(**{"input_size": 3, "hidden_size": 5, **wrong})
     layer, x = CausalConv(3, 5, num_layers=1), torch.zeros(TIME, BATCH, 3)
     with pytest.raises(ShapeError, match=r"CausalConv got x \[4, 3\], expected \[time, batch, 3\]"):

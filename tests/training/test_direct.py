@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,17 @@ def test_a_batch_to_look_at_is_a_whole_window(tmp_path: Path) -> None:
     assert training.model(batch.inputs)[0].batch_shape[0] == 6
 
 
+@pytest.mark.parametrize("decoding", ["autoregressive", "direct"])
+def test_a_batch_to_look_at_is_as_in_training(tmp_path: Path, decoding: str) -> None:
+    data = wave()
+    training = trained(tmp_path / "run", "gru", data, model={"decoding": decoding})
+    learnt = SeriesData(tuple(one.before(Split().bounds(len(one))[0]) for one in data.series), data.layout)
+    seen = first_batch(training.run, learnt)
+    trained_on = next(dataclasses.replace(training.training.source, seed=None, per_epoch=None).batches(0))
+    for name in ("inputs", "targets", "weights"):
+        np.testing.assert_array_equal(getattr(seen, name), getattr(trained_on, name))
+
+
 def test_a_column_that_grows_is_read_as_its_logarithm(tmp_path: Path) -> None:
     places = np.arange(240)
     values = np.exp(places / 100) * (3 + np.sin(places / 2))
@@ -97,7 +109,11 @@ def test_a_column_that_grows_is_read_as_its_logarithm(tmp_path: Path) -> None:
     settings["task"]["transform"] = "none"
     training = prepare(data, tmp_path / "b", **settings)
     assert training.run.scaler.logs == ()
+    zeros = SeriesData(data.series, dataclasses.replace(data.layout, fill="zero"))
+    assert prepare(zeros, tmp_path / "z", task={"period": 12, "horizon": 6}).run.scaler.logs == ()
     settings["task"]["transform"] = "log"
+    with pytest.raises(ConfigurationError, match=r"--fill zero and --transform log contradict"):
+        prepare(zeros, tmp_path / "z", **settings)
     with pytest.raises(Exception, match=r"column 'rate' has values that are not above 0.*--transform none"):
         prepare(data, tmp_path / "c", **settings)
 

@@ -15,6 +15,7 @@ from throughtime.training import first_batch
 
 SMALL = {"family": {"hidden_size": 8}, "training": {"epochs": 2}}
 FAST = {"family": {"hidden_size": 12}, "training": {"epochs": 3}, "optimizer": {"learning_rate": 2e-2, "warmup": 5}}
+PARTED = {"split": {"train": 0.7, "validation": 0.1, "test": 0.2}}
 
 
 def pulses(cases=80, classes=("down", "flat", "up"), seed=0):
@@ -34,7 +35,7 @@ def pulses(cases=80, classes=("down", "flat", "up"), seed=0):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("labels") / "run"
-    prepare(pulses(), folder, **FAST).fit()
+    prepare(pulses(), folder, task=PARTED, **FAST).fit()
     found = load(folder)
     assert isinstance(found, LabelRun)
     return found
@@ -126,6 +127,15 @@ def test_values_have_intervals(tmp_path):
         run.probabilities(data)
 
 
+@pytest.mark.parametrize(("cases", "parts"), [(299, (239, 0, 60)), (300, (210, 30, 60))])
+def test_a_few_cases_choose_nothing(cases, parts, tmp_path):
+    data = pulses(cases)
+    training = prepare(data, tmp_path / "run", **SMALL)
+    assert isinstance(training.run, LabelRun)
+    assert tuple(map(len, training.run.parts(data))) == parts
+    assert (training.validation is None) == (cases < 300)
+
+
 def test_balanced_weights_count_in_the_loss(tmp_path):
     data = pulses().take([*range(40), *(case for case in range(40, 80) if pulses().targets[case] == 0)])
     training = prepare(data, tmp_path / "run", task={"class_weights": "balanced"}, **SMALL)
@@ -148,7 +158,7 @@ def test_a_stopped_training_goes_on(tmp_path):
     ]
     pl.DataFrame(rows).write_csv(tmp_path / "pulses.csv")
     read = read_labelled(tmp_path / "pulses.csv")
-    prepare(read, tmp_path / "pieces", family=SMALL["family"], training={"epochs": 1}).fit()
+    prepare(read, tmp_path / "pieces", task=PARTED, family=SMALL["family"], training={"epochs": 1}).fit()
     further = resume(load(tmp_path / "pieces", weights=False), epochs=2)
     assert further.position.epoch == 1
     assert further.fit() == "epochs"
@@ -196,5 +206,5 @@ def test_refusals(run, tmp_path):
     with pytest.raises(DataError, match=r"class 'up' has no case in the training part"):
         prepare(rare, tmp_path / "run", **SMALL)
     with pytest.raises(DataError, match=r"leave the validation part empty"):
-        prepare(pulses(3), tmp_path / "run", **SMALL)
+        prepare(pulses(3), tmp_path / "run", task=PARTED, **SMALL)
     assert not (tmp_path / "run").exists()

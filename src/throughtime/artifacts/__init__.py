@@ -8,6 +8,7 @@ from .calibrating import keep as keep
 from .calibrating import measured as measured
 from .calibration import Calibration as Calibration
 from .configuration import LabelTask as LabelTask
+from .configuration import MusicTask as MusicTask
 from .configuration import OptimizerSettings as OptimizerSettings
 from .configuration import RunConfiguration as RunConfiguration
 from .configuration import SeriesTask as SeriesTask
@@ -24,6 +25,7 @@ from .labels import INPUTS as INPUTS
 from .labels import TARGET as TARGET
 from .labels import LabelRun as LabelRun
 from .loading import load as load
+from .music import MusicRun as MusicRun
 from .predictions import ClassPredictions as ClassPredictions
 from .predictions import ValuePredictions as ValuePredictions
 from .run import Run as Run

@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from ..data import SeriesData, SoundData, TextData
+from ..data import MusicData, SeriesData, SoundData, TextData
 from ._alarm_picture import picture
 from .detector import Detector
 from .records import write_record
 from .run import Run
 from .scored import Scored
 from .series import SeriesRun
+from .surprise import Surprise
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +36,19 @@ class Scores:
     targets: tuple[str, ...] = ()
 
     @property
+    def surprise(self) -> Surprise:
+        """Without the verdicts."""
+        return Surprise(tuple((one.name, one.labels, one.surprise) for one in self.sequences), self.unit)
+
+    @property
     def steps(self) -> int:
         """How many steps have a surprise."""
-        return sum(int(np.isfinite(one.surprise).sum()) for one in self.sequences)
+        return self.surprise.steps
 
     @property
     def mean(self) -> float:
         """Nats a step."""
-        return float(np.nanmean(np.concatenate([one.surprise for one in self.sequences])))
+        return self.surprise.mean
 
     @property
     def alarmed(self) -> int:
@@ -51,14 +57,11 @@ class Scores:
 
     def frame(self) -> pl.DataFrame:
         """One row a step: series, step, what it is called, surprise, probability (null where none is), alarm."""
-        return pl.concat(
-            pl.DataFrame(
-                {"series": [one.name] * len(one.labels), "step": np.arange(1, len(one.labels) + 1),
-                 self.unit: one.labels, "surprise": pl.Series(one.surprise).fill_nan(None),
-                 "probability": pl.Series(one.verdict.probability).fill_nan(None), "alarm": one.verdict.alarm}
-            )
-            for one in self.sequences
-        )  # fmt: skip
+        verdicts = [one.verdict for one in self.sequences]
+        return self.surprise.frame().with_columns(
+            probability=pl.Series(np.concatenate([one.probability for one in verdicts])).fill_nan(None),
+            alarm=pl.Series(np.concatenate([one.alarm for one in verdicts])),
+        )
 
     def alarms(self) -> pl.DataFrame:
         """One row an alarm, the rarest first: where it begins and ends, and its peak.
@@ -99,7 +102,7 @@ class Scores:
         write_record(self, path)
 
 
-def judged(run: Run, data: SeriesData | TextData | SoundData, detector: Detector) -> Scores:
+def judged(run: Run, data: SeriesData | TextData | SoundData | MusicData, detector: Detector) -> Scores:
     """The surprise of every step of `data` from the second on, and the verdicts on it."""
     surprise = run.surprise(data)
     many = {series.name: series for series in data.series} if isinstance(data, SeriesData) else {}

@@ -10,10 +10,11 @@ from dataclasses import replace
 import numpy as np
 
 from .._errors import ArtifactError
-from ..data import Series, SeriesData, SoundData, TextData, columns_of
+from ..data import MusicData, Series, SeriesData, SoundData, TextData, columns_of
 from . import store
 from .calibration import Calibration
 from .configuration import SymbolTask
+from .music import MusicRun
 from .run import Run
 from .series import SeriesRun
 from .symbols import SymbolRun
@@ -76,7 +77,9 @@ def _kept(run: Run) -> Calibration | None:
 
 
 def measured(
-    run: Run, data: SeriesData | TextData | SoundData, progress: Callable[[float], None] = lambda share: None
+    run: Run,
+    data: SeriesData | TextData | SoundData | MusicData,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Calibration:
     """The calibration of a run by its training data: its validation part, or where there is none its training part.
 
@@ -90,6 +93,10 @@ def measured(
         begin, end = _bounds(task.split.bounds(len(data.tokens)), _MOST_STEPS)
         first = max(0, begin - _WARM_UP)
         return Calibration({"": _rounded(run.score(data.tokens[first:end])[max(0, begin - first - 1) :])}, part)
+    if isinstance(run, MusicRun):
+        assert isinstance(data, MusicData)
+        learnt, chosen, _ = run.parts(data)
+        return Calibration({one.name: _rounded(run.score(one.roll)[one.begin :]) for one in chosen or learnt}, part)
     assert isinstance(run, SeriesRun)
     assert isinstance(data, SeriesData)
     surprise: dict[str, np.ndarray] = {}

@@ -19,8 +19,8 @@ from pydantic import (
 from ..data import Split
 from ..models import ModelConfiguration
 
-FORMAT = 1
-"""Raised when a folder written now could not be read by the version before."""
+FORMAT = 2
+"""Raised when a folder written now could not be read by the version before; those of lower formats are read too."""
 
 
 class _Strict(BaseModel):
@@ -31,7 +31,8 @@ class SeriesTask(_Strict):
     """Forecasting: `lookback` rows are read before `horizon` rows are predicted; a season has `period` rows.
 
     Each series is split by its own rows, so that the parts of several series may overlap in time. `transform` says
-    which columns a model reads as logarithms: "auto" takes those whose swings grow with their level.
+    which columns a model reads as logarithms: "auto" takes those whose swings grow with their level, and none where
+    missing values are filled with zeros.
     """
 
     kind: Literal["series"] = "series"
@@ -71,6 +72,17 @@ class LabelTask(_Strict):
         if self.task == "regress" and self.class_weights is not None:
             raise ValueError("class_weights are for classes: a regression has none")
         return self
+
+
+class MusicTask(_Strict):
+    """Predicting which keys are down in the next frame: `batch_size` whole pieces side by side.
+
+    Pieces are shuffled by the seed of training and parted whole; of fewer than three each is split in time.
+    """
+
+    kind: Literal["music"] = "music"
+    batch_size: PositiveInt = 8
+    split: Split = Split(0.6, 0.2, 0.2)
 
 
 OptimizerName: TypeAlias = Literal[
@@ -125,7 +137,7 @@ class RunConfiguration(_Strict):
     format: int = FORMAT
     throughtime: str
     model: ModelConfiguration
-    task: Annotated[SeriesTask | SymbolTask | LabelTask, Field(discriminator="kind")]
+    task: Annotated[SeriesTask | SymbolTask | LabelTask | MusicTask, Field(discriminator="kind")]
     training: TrainingSettings
 
     @model_validator(mode="after")

@@ -9,11 +9,12 @@ import torch
 from .._errors import ArtifactError
 from . import store
 from .labels import LabelRun
+from .music import MusicRun
 from .run import Run
 from .series import SeriesRun
 from .symbols import SymbolRun
 
-_KINDS: dict[str, type[Run]] = {"series": SeriesRun, "symbols": SymbolRun, "labels": LabelRun}
+_KINDS: dict[str, type[Run]] = {"series": SeriesRun, "symbols": SymbolRun, "labels": LabelRun, "music": MusicRun}
 
 
 def load(folder: str | Path, *, device: torch.device | str = "cpu", weights: bool = True) -> Run:
@@ -25,7 +26,7 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu", weights: boo
         weights: whether to read the trained weights; without, the model is freshly initialised.
 
     Returns:
-        `SeriesRun`, `SymbolRun` or `LabelRun`.
+        `SeriesRun`, `SymbolRun`, `LabelRun` or `MusicRun`.
 
     Raises:
         ArtifactError: if anything in it is missing, damaged, or of a newer version.

@@ -159,6 +159,11 @@ class SeriesRun(Run):
         paths = self.paths_at(history, known, np.array([origin]), horizon, samples, seed)[:, :, 0]
         return SeriesForecast(series.name, history.times, history.observed[:, :targets], times, paths, truth)
 
+    @property
+    def steps_at_once(self) -> int:
+        """How many steps are scored at once: a direct forecast reads a whole window for each."""
+        return _WINDOWS_AT_ONCE if isinstance(self.model, DirectForecaster) else _STEPS_AT_ONCE
+
     def surprise(self, data: SeriesData) -> Surprise:
         """The surprise of every row of every series, from the second on."""
         return Surprise(tuple((series.name, series.times[1:], self.score(series)) for series in data.series))
@@ -182,8 +187,7 @@ class SeriesRun(Run):
             found, state = self.surprise_of(inputs(part), values[following], state)
             return found + self.units(series.name, scaler, series.observed[following]), state
 
-        at_once = _WINDOWS_AT_ONCE if isinstance(self.model, DirectForecaster) else _STEPS_AT_ONCE
-        parts = [found for _, found in walk(read, len(series) - 1, at_once)]
+        parts = [found for _, found in walk(read, len(series) - 1, self.steps_at_once)]
         surprise = np.concatenate(parts)
         if series.mended is not None:
             surprise[series.mended[1:, :targets].any(axis=1) | series.foreseen[:-1]] = np.nan

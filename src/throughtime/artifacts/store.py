@@ -22,6 +22,9 @@ WEIGHTS = "model.safetensors"
 METRICS = "metrics.jsonl"
 CHECKPOINT = "checkpoint.safetensors"
 
+_SINCE_FORMAT_2 = {"embedding.mean", "embedding.deviation"}
+"""The scale of what is known in advance; runs of format 1 read it as it is, which a fresh scale does."""
+
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write `content` as readable JSON."""
@@ -107,6 +110,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
     """
     tensors, _ = read_tensors(path)
     wanted = model.state_dict()
+    tensors = {name: wanted[name] for name in _SINCE_FORMAT_2 & wanted.keys()} | tensors
     differing = sorted(wanted.keys() ^ tensors.keys())
     if not differing:
         try:

@@ -18,7 +18,6 @@ from .symbols import SymbolRun
 from .walking import walk
 
 Tell = Callable[[str], None]
-_STEPS_AT_ONCE = 4096
 _NONE = np.empty(0)
 
 
@@ -49,8 +48,8 @@ class Stream:
 
     The figures are those that the run gives for a file of the same rows, with a few differences that a file read from
     its end would need: gaps and missing values are always filled with the last value (or with zero where the run does
-    so), rows have to come in the order of time, and a series that was not met in training is answered from its
-    `lookback`-th row on, when its scale is known.
+    so), rows have to come in the order of time, one whose value has no logarithm is left out where the model reads it,
+    and a series that was not met in training is answered from its `lookback`-th row on, when its scale is known.
 
     Args:
         run: a trained run of series or text.
@@ -59,7 +58,7 @@ class Stream:
         tell: is told, in words, of each line that is left out or filled in.
 
     Raises:
-        UnsupportedError: for a run of sound, or of files with a series a row: those do not come line by line.
+        UnsupportedError: for a run of sound or music, or of files with a series a row: those do not come line by line.
     """
 
     def __init__(
@@ -72,8 +71,8 @@ class Stream:
             self._reader = _TextLines(run, detector, tell)
         else:
             raise UnsupportedError(
-                f"{run.folder} is no run of series or text that come line by line (sound, labels, or a series a row): "
-                "name a file"
+                f"{run.folder} is no run of series or text that come line by line (sound, music, labels, or a series a "
+                "row): name a file"
             )
 
     def answers(self, chunks: Iterator[bytes]) -> Iterator[list[Answer]]:
@@ -127,7 +126,18 @@ class _SeriesLines:
 
     def feed(self, lines: Sequence[bytes]) -> list[Answer]:
         rows = self.lines.read([line.rstrip(b"\r\n") for line in lines])
-        return [] if rows is None else sorted(self._scored(rows), key=lambda answer: answer.line)
+        return [] if rows is None else sorted(self._scored(self._legible(rows)), key=lambda answer: answer.line)
+
+    def _legible(self, rows: Rows) -> Rows:
+        """The rows whose values have a logarithm, wherever the model reads one."""
+        columns = (*self.run.layout.columns.targets, *self.run.layout.columns.past)
+        kept = np.ones(len(rows.values), bool)
+        for column in self.run.scaler.logs:
+            for row in np.flatnonzero(kept & (rows.values[:, column] <= 0)):
+                kept[row] = False
+                self.tell(f"standard input, line {rows.numbers[row]} is left out: column {columns[column]!r} holds "
+                          f"{rows.values[row, column]:g}, and the model reads its logarithm")  # fmt: skip
+        return rows.take(np.flatnonzero(kept))
 
     def _scored(self, rows: Rows) -> Iterator[Answer]:
         places: dict[str, list[int]] = {}
@@ -169,7 +179,7 @@ class _OneSeries:
     def _flushed(self) -> list[Answer]:
         if self.scaler is None:
             observed = np.concatenate([steps.values for steps in self.held])[: self.run.task.lookback]
-            self.scaler = self.run.scaler.fit({self.name: observed})
+            self.scaler = self.run.scaler.extend(self.name, observed)
         held, self.held = self.held, []
         return [answer for steps in held for answer in self._answers(steps)]
 
@@ -199,7 +209,7 @@ class _OneSeries:
             found, self.state = self.run.surprise_of(inputs[part], following[part], self.state)
             return found, self.state
 
-        parts = [found for _, found in walk(read, len(following), _STEPS_AT_ONCE)]
+        parts = [found for _, found in walk(read, len(following), self.run.steps_at_once)]
         surprise = np.concatenate([np.full(skipped, np.nan), *parts])
         surprise[steps.filled] = np.nan
         return surprise
@@ -261,5 +271,5 @@ class _TextLines:
             found, self.state = self.run.surprise_of(before[part], following[part], self.state)
             return found, self.state
 
-        parts = [found for _, found in walk(read, len(following), _STEPS_AT_ONCE)]
+        parts = [found for _, found in walk(read, len(following), self.run.steps_at_once)]
         return np.concatenate([np.full(skipped, np.nan), *parts])

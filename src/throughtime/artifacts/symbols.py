@@ -95,6 +95,11 @@ class SymbolRun(Run):
                 progress((step + 1) / length)
                 yield int(symbol)
 
+    @property
+    def steps_at_once(self) -> int:
+        """How many steps are scored at once."""
+        return _STEPS_AT_ONCE
+
     def surprise(self, data: TextData | SoundData) -> Surprise:
         """The surprise of every symbol, from the second on."""
         tokens = data.tokens
@@ -107,7 +112,7 @@ class SymbolRun(Run):
         def read(part: slice, state: State) -> tuple[np.ndarray, State]:
             return self.surprise_of(tokens[part], tokens[part.start + 1 : part.stop + 1], state)
 
-        parts = [found for _, found in walk(read, len(tokens) - 1, _STEPS_AT_ONCE)]
+        parts = [found for _, found in walk(read, len(tokens) - 1, self.steps_at_once)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
     @torch.inference_mode()

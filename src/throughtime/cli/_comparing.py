@@ -5,40 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.text import Text
-
-from ._console import err
+from ._two_bars import TwoBars
 
 
-class ComparingProgress:
-    """A bar for all trainings and one for what is done at the moment, and a line for each that is over.
-
-    Args:
-        begun: called when all that was asked for is known to be possible, before the first training.
-    """
+class ComparingProgress(TwoBars):
+    """A bar for all trainings and one for what is done at the moment."""
 
     def __init__(self, begun: Callable[[], None]) -> None:
-        self.begun = begun
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
-        self._all = self._bar.add_task("all", total=None)
-        self._one = self._bar.add_task("", total=1.0)
+        super().__init__(begun)
         self._name = self._metric = ""
-
-    def __enter__(self) -> ComparingProgress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
 
     def __call__(self, event: str, record: Mapping[str, Any]) -> None:
         match event:
             case "begin":
                 self._metric = record["metric"]
-                self.begun()
                 self._bar.update(self._all, total=record["count"])
-                self._bar.start()
+                self._begin()
             case "trial":
                 self._name = f"{record['model']}, seed {record['seed']}"
                 self._bar.update(self._all, completed=record["index"])
@@ -50,6 +32,3 @@ class ComparingProgress:
                 self._line(f"{self._name}: {self._metric.replace('_', ' ')} {figure:.4g} after {seconds:.3g} s")
             case "failed":
                 self._line(f"{record['model']} failed: {record['error']}", "red")
-
-    def _line(self, words: str, style: str = "") -> None:
-        err.print(Text(words, style=style), soft_wrap=True, highlight=False)

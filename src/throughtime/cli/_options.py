@@ -49,7 +49,7 @@ def parts(text: str | None) -> Split | None:
 
 def following(run: Run) -> str:
     """The command that uses a run of its kind, as it is written."""
-    command = {"series": "forecast", "symbols": "generate", "labels": "predict"}[run.configuration.task.kind]
+    command = {"series": "forecast", "labels": "predict"}.get(run.configuration.task.kind, "generate")
     return f"throughtime {command} {run.folder}"
 
 
@@ -112,7 +112,7 @@ Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, 
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of every random draw.", show_default=True)]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run.", show_default=False)]
 File = Annotated[
-    Path, typer.Argument(help="CSV, Parquet, .ts, text, a folder of text, WAV or FLAC.", show_default=False)
+    Path, typer.Argument(help="CSV, Parquet, .ts, text, WAV, FLAC or MIDI, or a folder of these.", show_default=False)
 ]
 PictureFolder = Annotated[Path, typer.Option("--out", help="Folder for the picture.")]
 OptionalFile = Annotated[
@@ -136,6 +136,9 @@ Fill = Annotated[Literal["forward", "linear", "zero"] | None, typer.Option(help=
 Calendar = Annotated[str, typer.Option(help="Calendar features: auto, none, or a list such as hour,weekday.")]
 Unit = Annotated[Literal["character", "byte"], typer.Option(help="What a symbol of a text is.")]
 Encoding = Annotated[Literal["mu-law", "real"], typer.Option(help="Sound as 256 levels or as real values.")]
+FramesPerBeat = Annotated[
+    int | None, typer.Option(min=1, max=480, help="Frames a beat of music; 2, eighth notes; 4 are sixteenths.")
+]
 
 
 def _configure(context: typer.Context, file: Path | None) -> Path | None:
@@ -173,10 +176,12 @@ Model = Annotated[
         "--model",
         metavar="NAME",
         help="rnn, gru, lstm, mingru, minlstm, tcn, transformer, mlp:ORDER, for series ar:ORDER and segrnn:SEGMENT, "
-        "for symbols markov:ORDER; by default gru for series, lstm for text and sound, tcn for labels.",
+        "for symbols markov:ORDER; by default gru for series, tcn for labels, lstm for the rest.",
     ),
 ]
-HiddenSize = Annotated[int | None, typer.Option(min=1, help="Units of each layer; 64, text 128 or 256, labels 32.")]
+HiddenSize = Annotated[
+    int | None, typer.Option(min=1, help="Units of a layer; 64, text 128 or 256, music 200, labels 32.")
+]
 Layers = Annotated[int | None, typer.Option(min=1, help="Layers, or blocks; 1, for long texts 2.")]
 Dropout = Annotated[float | None, typer.Option(help="Share of features dropped between layers while training.")]
 RecurrentInit = Annotated[
@@ -214,17 +219,18 @@ HeadName = Annotated[
     typer.Option("--head", help="Distribution of values; student_t by default, laplace where all steps come at once."),
 ]
 StrategyName = Annotated[str | None, typer.Option("--strategy", help=f"How gradients travel: {FORMS}.")]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training part; 30, labels 20, text by size.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the training part; 30, others 20, text by size.")]
 TimeBudget = Annotated[str | None, typer.Option(help="Time of training at most, such as 60s or 10m; none by default.")]
 Patience = Annotated[int | None, typer.Option(min=1, help="Validations without a better one; 8 for series.")]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Sequences side by side; 32, for text and labels 16.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Sequences side by side; 32, text and labels 16, music 8.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Symbols of each stream in a batch (text and sound).")]
 OptimizerName = Annotated[
     configuration.OptimizerName | None,
     typer.Option("--optimizer", help="How parameters follow their gradients; adamw by default."),
 ]
 LearningRate = Annotated[
-    float | None, typer.Option(help="Largest step size; 0.002, labels 0.005, text 0.006; half for a transformer.")
+    float | None,
+    typer.Option(help="Largest step size; 0.002, labels 0.005, text 0.006, music 0.004; a transformer half."),
 ]
 Schedule = Annotated[
     Literal["cosine", "linear", "constant"] | None, typer.Option(help="How the step size falls; cosine by default.")

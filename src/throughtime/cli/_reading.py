@@ -9,18 +9,20 @@ from typing import Any, TypeVar
 from .._errors import ConfigurationError
 from ..data import (
     Labelled,
+    MusicData,
     SeriesData,
     SoundData,
     TextData,
     kind_of,
     read_labelled,
+    read_music,
     read_series,
     read_sound,
     read_text,
     read_unmended,
 )
 from ._console import remark, working
-from ._options import columns, refuse, refuse_for_labels
+from ._options import chosen, columns, refuse, refuse_for_labels
 
 Data = TypeVar("Data")
 
@@ -38,8 +40,9 @@ def read(
     calendar: str = "auto",
     unit: str = "character",
     encoding: str = "mu-law",
+    frames_per_beat: int | None = None,
     unmended: bool = False,
-) -> SeriesData | TextData | SoundData:
+) -> SeriesData | TextData | SoundData | MusicData:
     """Read a file as what its name and contents say it is; `unmended`, its gaps stay where nothing fills them."""
     options_of_series = {"time": time, "time_format": time_format, "target": target, "past": past, "future": future,
                          "id": id_, "fill": fill, "calendar": None if calendar == "auto" else calendar}  # fmt: skip
@@ -48,6 +51,7 @@ def read(
         refuse(file, kind, "series", **options_of_series)
         refuse(file, kind, "text", unit=None if unit == "character" else unit)
         refuse(file, kind, "sound", encoding=None if encoding == "mu-law" else encoding)
+        refuse(file, kind, "music", frames_per_beat=frames_per_beat)
         match kind:
             case "series":
                 reading = read_unmended if unmended and fill is None else partial(read_series, fill=fill)
@@ -59,8 +63,13 @@ def read(
                 return read_text(file, unit=unit)
             case "sound":
                 return read_sound(file, encoding=encoding)
+            case "music":
+                return read_music(file, **chosen(frames_per_beat=frames_per_beat))
             case "labelled":
-                raise ConfigurationError(f"{file} holds labelled sequences: train --task classify or regress reads it")
+                raise ConfigurationError(
+                    f"{file} holds labelled sequences, which are not foretold: throughtime train {file} --task "
+                    "classify learns their classes, --task regress their values"
+                )
 
 
 def read_to_describe(

@@ -9,7 +9,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ..artifacts import LabelRun
+from ..artifacts import LabelRun, MusicRun
 from ..models import count_parameters
 from ..training import Fitting, Training
 from ._console import err, out, say
@@ -58,7 +58,8 @@ class TrainingProgress:
     @property
     def _unit(self) -> str:
         kind = self.training.run.configuration.task.kind
-        return {"series": "a step of the scaled series", "symbols": "a symbol", "labels": "a case"}[kind]
+        steps = {"series": "a step of the scaled series", "symbols": "a symbol", "labels": "a case", "music": "a frame"}
+        return steps[kind]
 
     def farewell(self, reason: str) -> None:
         """What came of it, and what to do next."""
@@ -86,9 +87,11 @@ def summary(training: Training | Fitting) -> Table:
     table.add_row("model", f"{family.name}, {family.words}{counted}")
     sizes = configuration.task.model_dump(exclude={"kind", "split"}, exclude_none=True)
     sizes |= configuration.model.model_dump(include={"pooling"})
+    if isinstance(training.run, MusicRun):
+        sizes["frames_per_beat"] = training.run.frames_per_beat
     table.add_row("task", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sizes.items()))
-    how = "shuffled, class by class" if isinstance(training.run, LabelRun) else "in time"
-    table.add_row("split", f"{configuration.task.split.words}, {how}")
+    shuffled = {LabelRun: "shuffled, class by class", MusicRun: "by whole pieces, shuffled; of fewer than 3 in time"}
+    table.add_row("split", f"{configuration.task.split.words}, {shuffled.get(type(training.run), 'in time')}")
     table.add_row("training", training.words)
     table.add_row("folder", str(training.run.folder))
     return table

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import torch
 import typer
 
-from .._errors import ArtifactError, ConfigurationError
-from .._files import making, replacing
-from ..artifacts.store import read_json, write_json
-from ..data import SeriesData
+from .._errors import ConfigurationError, UnsupportedError
+from .._files import replacing
+from ..artifacts.store import write_json
+from ..data import MusicData, SeriesData
 from ..evaluation import Comparison
 from ..evaluation import compare as compared
 from . import _options as options
 from ._comparing import ComparingProgress
-from ._console import INTERRUPTED, complain, out, print_json, say
+from ._console import out, print_json, say
 from ._options import chosen
 from ._reading import noted, read
+from ._resuming import asked, keep, resumable
 from .train import refuse_strangers
 
-_ARGUMENTS = "arguments.json"
-_OWN = ("resume", "out_folder", "device", "json")
 _FOR_SERIES, _FOR_SYMBOLS = "ar:24,rnn,gru,lstm,mingru,tcn,transformer", "markov:4,rnn,gru,lstm,mingru,tcn,transformer"
 
 
@@ -103,94 +103,40 @@ def compare(
 
       throughtime compare --resume runs/book-compare
     """
-    folder, arguments = _asked(context, file, resume, out_folder)
-    try:
-        found = _compared(folder, device, **arguments)
-    except KeyboardInterrupt:
-        if not (folder / _ARGUMENTS).exists():
-            raise
-        complain(f"interrupted; go on with: throughtime compare --resume {folder}")
-        raise typer.Exit(INTERRUPTED) from None
-    _show(found, folder, json)
+    folder, asking = asked(context, file, resume, out_folder)
+    with resumable("compare", folder):
+        _show(_compared(folder, asking, options.device(device)), folder, json)
 
 
-def _asked(
-    context: typer.Context, file: Path | None, resume: Path | None, out_folder: Path | None
-) -> tuple[Path, dict[str, Any]]:
-    """The folder, and the options: those given now, or those of a comparison that goes on."""
-    if resume is not None:
-        fixed = options.given(context, *(name for name in context.params if name not in ("resume", "device", "json")))
-        if fixed:
-            raise ConfigurationError(f"--resume takes its settings from {resume}: {fixed[0]} cannot be given with it")
-        return resume, _kept(context, resume)
-    if file is None:
-        raise ConfigurationError("name a FILE to compare models on, or a comparison to go on with: --resume FOLDER")
-    return _new_folder(out_folder, file), _plain(context.params) | {"file": str(file.resolve())}
-
-
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that make a comparison what it is; where none of several is given, `None`."""
-    return {name: None if value in ([], ()) else value for name, value in options.items() if name not in _OWN}
-
-
-def _kept(context: typer.Context, folder: Path) -> dict[str, Any]:
-    """The options of a comparison that goes on, checked as those that are typed."""
-    if not (folder / _ARGUMENTS).exists():
-        raise ArtifactError(f"{folder} is no comparison: it has no {_ARGUMENTS}")
-    arguments = read_json(folder / _ARGUMENTS)
-    switches = {one.name: one.opts[0] for one in context.command.params if one.name in context.params}
-    if odd := sorted(arguments.keys() ^ (switches.keys() - {*_OWN})):
-        raise ArtifactError(f"{folder / _ARGUMENTS} is damaged, or of another version: {odd[0]}")
-    file = arguments.pop("file")
-    typed = [
-        f"{switches[name]}={one}"
-        for name, value in arguments.items()
-        for one in (value if isinstance(value, list) else [value])
-        if one is not None
-    ]
-    return _plain(context.command.make_context("compare", [str(file), *typed]).params)
-
-
-def _compared(folder: Path, device: str, *, file: str | Path, **given: Any) -> Comparison:
-    """Read, train and measure; `given` are the options as they stand in `arguments.json`."""
-    arguments = {"file": str(file), **given}
-    refuse_strangers(Path(file), **{name: given[name] for name in ("steps", "horizon", "lookback", "period")})
-    reading = ("time", "time_format", "target", "past", "future", "id_", "fill", "calendar", "unit", "encoding")
-    data = noted(read(Path(file), **{name: given[name] for name in reading}))
+def _compared(folder: Path, context: typer.Context, device: torch.device) -> Comparison:
+    """Read, train and measure, by the options of this call or of the one that began the comparison."""
+    given, of = context.params, partial(options.of, context)
+    refuse_strangers(given["file"], **of("steps", "horizon", "lookback", "period"))
+    columns = of("time", "time_format", "target", "past", "future", "id_", "fill", "calendar", "unit", "encoding")
+    data = noted(read(given["file"], **columns))
+    if isinstance(data, MusicData):
+        raise UnsupportedError(
+            f"{given['file']} is music, on which nothing is compared: train each model and evaluate it"
+        )
     usual = _FOR_SERIES if isinstance(data, SeriesData) else _FOR_SYMBOLS
-
-    def begun() -> None:
-        if not (folder / _ARGUMENTS).exists():
-            with making(folder):
-                write_json(folder / _ARGUMENTS, arguments)
-
-    def of(*names: str) -> dict[str, Any]:
-        return chosen(**{name: given[name] for name in names})
-
-    with ComparingProgress(begun) as bar:
+    with ComparingProgress(lambda: keep(folder, context)) as bar:
         return compared(
             data,
             folder,
             options.columns([given["models"] or usual]),
-            task=of("horizon", "lookback", "period", "batch_size", "steps")
-            | chosen(split=options.parts(given["split"])),
-            shared=of("hidden_size", "dropout") | chosen(num_layers=given["layers"]),
-            training=of("strategy", "epochs", "patience", "precision", "seed")
-            | chosen(time_budget=options.seconds(given["time_budget"])),
-            optimizer=of("learning_rate") | chosen(name=given["optimizer"]),
-            device=options.device(device),
+            task=chosen(
+                split=options.parts(given["split"]), **of("horizon", "lookback", "period", "batch_size", "steps")
+            ),
+            shared=chosen(num_layers=given["layers"], **of("hidden_size", "dropout")),
+            training=chosen(
+                time_budget=options.seconds(given["time_budget"]),
+                **of("strategy", "epochs", "patience", "precision", "seed"),
+            ),
+            optimizer=chosen(name=given["optimizer"], **of("learning_rate")),
+            device=device,
             observer=bar,
-            **{name: given[name] for name in ("seeds", "metric", "quality", "samples")},
+            **of("seeds", "metric", "quality", "samples"),
         )
-
-
-def _new_folder(named: Path | None, file: Path) -> Path:
-    if named is not None and (named / _ARGUMENTS).exists():
-        raise ConfigurationError(
-            f"--out {named} holds a comparison already: name a new folder, or go on with: "
-            f"throughtime compare --resume {named}"
-        )
-    return options.new_folder(named, file, "compare")
 
 
 def _show(found: Comparison, folder: Path, json: bool) -> None:

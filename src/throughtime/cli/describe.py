@@ -26,12 +26,14 @@ def describe(
     calendar: options.Calendar = "auto",
     unit: options.Unit = "character",
     encoding: options.Encoding = "mu-law",
+    frames_per_beat: options.FramesPerBeat = None,
     out_folder: options.PictureFolder = Path(),
     json: options.Json = False,
 ) -> None:
     """Tell what a file holds: rows, gaps, range, trend, seasonality and period, or the symbols of a text.
 
     Of sequences with a label each, as in a .ts file: the classes, how often they come, and what each looks like.
+    Of music, MIDI files: pieces, frames, keys, and how many of them sound at once.
 
     Gaps and missing values are told of, and show in the picture; only training needs them filled.
 
@@ -44,9 +46,12 @@ def describe(
       throughtime describe GunPoint_TRAIN.ts
 
       throughtime describe digits --task classify
+
+      throughtime describe chorales/
     """
     of_series: dict[str, Any] = {"time_format": time_format, "target": target, "past": past, "future": future,
-                                 "calendar": calendar, "unit": unit, "encoding": encoding}  # fmt: skip
+                                 "calendar": calendar, "unit": unit, "encoding": encoding,
+                                 "frames_per_beat": frames_per_beat}  # fmt: skip
     if task or label or kind_of(file) == "labelled":
         data = read_to_describe(file, task, label=label, id_=id_, time=time, fill=fill, **of_series)
     else:

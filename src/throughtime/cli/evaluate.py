@@ -9,9 +9,9 @@ import typer
 
 from .._errors import ConfigurationError
 from .._files import making, replacing
-from ..artifacts import LabelRun, SeriesRun, SymbolRun, load
+from ..artifacts import LabelRun, MusicRun, SeriesRun, SymbolRun, load
 from ..artifacts.store import write_json
-from ..evaluation import backtest, labelling, likelihood
+from ..evaluation import backtest, labelling, likelihood, music_likelihood
 from . import _options as options
 from ._console import out, print_json, progress, working
 
@@ -33,6 +33,7 @@ def evaluate(
     Text: nats and bits a symbol beside a unigram model and a compressor.
     Labelled sequences: accuracy, F1, log loss and calibration beside the majority class, or errors beside the mean;
     a FILE is used as a whole.
+    Music: nats and bits a frame beside keys that know nothing of each other; a FILE is used as a whole.
 
     Examples:
 
@@ -51,6 +52,8 @@ def evaluate(
             raise ConfigurationError(f"--horizon and --stride are for series; {run} is a model of {kind}")
         elif isinstance(trained, LabelRun):
             found = labelling(trained, data, whole=file is not None, progress=told)
+        elif isinstance(trained, MusicRun):
+            found = music_likelihood(trained, data, whole=file is not None, progress=told)
         else:
             assert isinstance(trained, SymbolRun)
             found = likelihood(trained, data, progress=told)

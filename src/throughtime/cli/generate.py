@@ -1,4 +1,4 @@
-"""`throughtime generate`: text or sound that the model writes."""
+"""`throughtime generate`: text, sound or music that the model writes."""
 
 from __future__ import annotations
 
@@ -10,40 +10,51 @@ import typer
 
 from .._errors import ConfigurationError
 from .._files import replacing
-from ..artifacts import SymbolRun, load
-from ..data import mu_law_encode, write_sound
+from ..artifacts import MusicRun, SymbolRun, load
+from ..data import mu_law_encode, piano_roll, read_midi, write_midi, write_sound
 from ..models import Decoding
 from . import _options as options
-from ._console import print_json, progress, say
+from ._console import print_json, progress, say, working
 
 
 def generate(
     run: options.RunFolder,
-    prompt: Annotated[str | None, typer.Option(help="Text to go on from; a line break by default.")] = None,
-    length: Annotated[int, typer.Option(min=1, help="Symbols to generate: characters, bytes or samples.")] = 500,
+    prompt: Annotated[
+        str | None, typer.Option(help="Text to go on from, a line break by default; or a MIDI file.")
+    ] = None,
+    length: Annotated[
+        int | None, typer.Option(min=1, help="Characters, bytes or samples to generate, 500; or frames of music, 128.")
+    ] = None,
     temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 wilder; 0 takes the likeliest.")] = 1.0,
     top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest symbols only.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Draw from the fewest symbols that reach p.")] = None,
-    out_file: Annotated[Path | None, typer.Option("--out", help="Write to this file: .txt, or .wav for sound.")] = None,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="Write to this file: .txt, .wav for sound, .mid or .png for music.")
+    ] = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
     json: options.Json = False,
 ) -> None:
-    """Let a model of text or sound go on.
+    """Let a model of text, sound or music go on.
 
     Examples:
 
       throughtime generate runs/shakespeare --prompt "ROMEO:" --length 800 --temperature 0.8
 
       throughtime generate runs/digits --length 8000 --out digits.wav
+
+      throughtime generate runs/chorales --prompt begun.mid --length 64 --temperature 0.9
     """
     decoding = Decoding(temperature, top_k, top_p)
     trained = load(run, device=options.device(device))
+    if isinstance(trained, MusicRun):
+        _play(trained, prompt, length or 128, decoding, seed, out_file, json)
+        return
     if not isinstance(trained, SymbolRun):
         raise options.of_another_kind(trained)
     symbols = _prompt(trained, prompt)
     with progress("generating") as told:
-        drawn = trained.generate(length, symbols, decoding=decoding, seed=seed, progress=told)
+        drawn = trained.generate(length or 500, symbols, decoding=decoding, seed=seed, progress=told)
     if trained.vocabulary is None:
         path = run / "generated.wav" if out_file is None else out_file
         assert trained.sample_rate is not None
@@ -68,3 +79,32 @@ def _prompt(trained: SymbolRun, prompt: str | None) -> np.ndarray | None:
     if prompt is None:
         return trained.vocabulary.encode("\n") if "\n" in trained.vocabulary.symbols else None
     return trained.vocabulary.encode(prompt)
+
+
+def _play(
+    trained: MusicRun, prompt: str | None, length: int, decoding: Decoding, seed: int, path: Path | None, json: bool
+) -> None:
+    """Write the music that follows a prompt, and the prompt before it, as MIDI and as a picture."""
+    folder = trained.folder
+    paths = [folder / "generated.mid", folder / "generated.png"] if path is None else [path]
+    if paths[0].suffix.lower() not in (".mid", ".midi", ".png"):
+        raise ConfigurationError(f"--out {path}: expected a name that ends in .mid, .midi or .png")
+    with working("generating"):
+        frames = trained.frames_per_beat
+        given = np.zeros((0, trained.model.size), bool)
+        if prompt is not None:
+            given = read_midi(prompt, frames_per_beat=frames).astype(bool)
+        made = np.concatenate([given, trained.generate(length, given, decoding=decoding, seed=seed)])
+    for one in paths:
+        if one.suffix.lower() == ".png":
+            with replacing(one) as temporary:
+                piano_roll(made, frames, len(given)).savefig(temporary, format="png")
+        else:
+            write_midi(one, made, frames_per_beat=frames)
+    if json:
+        print_json({"files": [str(one) for one in paths], "given": len(given), "frames": length, "seed": seed})
+        return
+    notes = made[len(given) :].sum(1).mean()
+    say(f"{length} frames, {length / frames:g} beats, {notes:.2f} notes a frame")
+    for one in paths:
+        say(f"saved {one}")

@@ -10,7 +10,7 @@ import typer
 
 from .._errors import ConfigurationError
 from ..artifacts import load
-from ..data import Labelled, SeriesData, SoundData, TextData, kind_of
+from ..data import Labelled, MusicData, SeriesData, SoundData, TextData, kind_of
 from ..training import Fitting, Training, prepare, resume
 from . import _options as options
 from ._console import INTERRUPTED, complain, print_json, working
@@ -21,11 +21,12 @@ from ._training import TrainingProgress, closing
 _OF_LAYERS = ("hidden_size", "dropout", "recurrent_init", "chrono_init", "forget_bias", "layer_norm")
 _OF_SERIES = ("horizon", "lookback", "period", "transform", "head", "decoding", "normalisation", "loss")
 _OF_COLUMNS = (
-    "time", "time_format", "target", "past", "future", "id_", "fill", "calendar", "unit", "encoding"
+    "time", "time_format", "target", "past", "future", "id_", "fill", "calendar", "unit", "encoding",
+    "frames_per_beat",
 )  # fmt: skip
 _OF_OTHERS = (
     "horizon", "lookback", "period", "transform", "decoding", "normalisation", "loss", "steps", "time_format",
-    "target", "past", "future", "calendar", "unit", "encoding",
+    "target", "past", "future", "calendar", "unit", "encoding", "frames_per_beat",
 )  # fmt: skip
 _MAY_CHANGE = ("resume", "epochs", "time_budget", "strategy", "device", "json")
 
@@ -78,6 +79,7 @@ def train(
     calendar: options.Calendar = "auto",
     unit: options.Unit = "character",
     encoding: options.Encoding = "mu-law",
+    frames_per_beat: options.FramesPerBeat = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
     json: options.Json = False,
@@ -95,6 +97,8 @@ def train(
       throughtime train co2.csv --config runs/co2-tune/best.json
 
       throughtime train gestures.csv --task classify --label gesture --id recording
+
+      throughtime train chorales/ --frames-per-beat 4
 
       throughtime train --resume runs/book
     """
@@ -114,7 +118,7 @@ def _prepared(context: typer.Context, file: Path) -> Training | Fitting:
     return prepare(data, folder, **settings_of(context, file, options.seconds(context.params["time_budget"])))
 
 
-def data_of(context: typer.Context, file: Path) -> SeriesData | TextData | SoundData | Labelled:
+def data_of(context: typer.Context, file: Path) -> SeriesData | TextData | SoundData | MusicData | Labelled:
     """What a command is to learn; options that are not for data of its kind are refused."""
     given = partial(options.of, context)
     if _labelled(context, file):

@@ -57,6 +57,9 @@ Storage = Annotated[
 StudyName = Annotated[
     str | None, typer.Option("--study", help="Name of the study in the database; that of FILE by default.")
 ]
+Resumed = Annotated[
+    Path | None, typer.Option("--resume", metavar="FOLDER", help="Go on with a study, or help another process.")
+]
 FolderOfAll = Annotated[
     Path | None, typer.Option("--out", help="Folder of the study; the next free runs/NAME-tune by default.")
 ]
@@ -65,9 +68,7 @@ FolderOfAll = Annotated[
 def tune(
     context: typer.Context,
     file: Annotated[Path | None, typer.Argument(help="Data to learn.", show_default=False)] = None,
-    resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="FOLDER", help="Go on with a study, or help another process.")
-    ] = None,
+    resume: Resumed = None,
     tuned_: Tuned = None,
     ranges: Ranges = None,
     trials: Trials = None,
@@ -115,6 +116,7 @@ def tune(
     calendar: options.Calendar = "auto",
     unit: options.Unit = "character",
     encoding: options.Encoding = "mu-law",
+    frames_per_beat: options.FramesPerBeat = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
     json: options.Json = False,
@@ -191,7 +193,7 @@ def _show(found: Tuning, file: Path, json: bool) -> None:
         assert best.loss is not None
         assert found.usual.loss is not None
         gained = found.usual.loss - best.loss
-        say(f"trial {best.number} is ahead of the defaults by {gained:.4f} nats a {found.unit} on the validation part")
+        say(f"trial {best.number} is ahead of the defaults by {gained:.4f} {found.unit} on the validation part")
     pictures = "history.png, importance.png" if found.importance else "history.png"
     say(f"saved to {found.folder}: best.json, tuning.json, {pictures}")
     run = "" if found.run is None else f", or throughtime evaluate {found.run}"

@@ -1,4 +1,4 @@
-"""What a file is: series, text, sound, or sequences with a label each."""
+"""What a file is: series, text, sound, music, or sequences with a label each."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from .files.source import checked, files_of, head
 from .series.delimited import cells_of, is_number, separator_of
 from .series.timestamps import looks_like_time
 
-Kind = Literal["series", "text", "sound", "labelled"]
+Kind = Literal["series", "text", "sound", "music", "labelled"]
 
 SUFFIXES: dict[str, Kind] = {
     **dict.fromkeys((".csv", ".tsv", ".parquet", ".pq"), "series"),
     ".ts": "labelled",
     **dict.fromkeys((".wav", ".flac", ".ogg", ".aiff", ".aif", ".au"), "sound"),
+    **dict.fromkeys((".mid", ".midi"), "music"),
 }
-_MAGIC: dict[bytes, Kind] = {b"RIFF": "sound", b"fLaC": "sound", b"OggS": "sound", b"FORM": "sound", b"PAR1": "series"}
+_MAGIC: dict[bytes, Kind] = {
+    **dict.fromkeys((b"RIFF", b"fLaC", b"OggS", b"FORM"), "sound"),
+    b"MThd": "music",
+    b"PAR1": "series",
+}
 
 
 def kind_of(path: str | Path) -> Kind:
@@ -40,14 +45,15 @@ def kind_of(path: str | Path) -> Kind:
     if not path.is_dir():
         return _kind_of_file(path)
     files = files_of(path)
-    found = {SUFFIXES.get(file.suffix.lower(), "text"): file for file in files}
+    found: dict[Kind, Path] = {SUFFIXES.get(file.suffix.lower(), "text"): file for file in files}
     for kind in ("series", "labelled"):
         if kind in found:
             what = "series" if kind == "series" else "labelled sequences"
             raise DataError(f"{path} is a folder with {found[kind].name} in it: {what} are read one file at a time")
-    if len(found) > 1:
-        raise DataError(f"{path} mixes sound ({found['sound'].name}) and other files ({found['text'].name}): part them")
-    return "sound" if "sound" in found else "text"
+    (kind, first), *others = sorted(found.items(), key=lambda one: one[0])
+    if others:
+        raise DataError(f"{path} mixes {kind} ({first.name}) and other files ({others[0][1].name}): part them")
+    return kind
 
 
 def _kind_of_file(path: Path) -> Kind:

@@ -54,8 +54,8 @@ class Split:
         others = (f"{name} {part:.0%}" if part < 1 else f"{name} {part:.0f} rows" for name, part in parts.items())
         return ", ".join((f"train {train}", *others))
 
-    def bounds(self, rows: int) -> tuple[int, int, int]:
-        """(end of training, end of validation, end of testing) for a sequence of `rows`.
+    def bounds(self, rows: int, unit: str = "rows") -> tuple[int, int, int]:
+        """(end of training, end of validation, end of testing) for a sequence of `rows`, called by `unit` in errors.
 
         The test part is the last round(rows × test) rows, or so many as it says, validation those before it.
 
@@ -67,7 +67,7 @@ class Split:
         for name, size in parts.items():
             if size < 1 and getattr(self, name) > 0:
                 raise DataError(
-                    f"{rows} rows leave the {name} part empty ({self.words}): bring more rows or change the split"
+                    f"{rows} {unit} leave the {name} part empty ({self.words}): bring more {unit} or change the split"
                 )
         return parts["train"], parts["train"] + validation, rows
 

@@ -20,6 +20,7 @@ from .folds import Scheme as Scheme
 from .labelled import labelling as labelling
 from .likelihood import Likelihood as Likelihood
 from .likelihood import likelihood as likelihood
+from .music import music_likelihood as music_likelihood
 from .nested import NestedCrossValidation as NestedCrossValidation
 from .nested import nested_cross_validate as nested_cross_validate
 from .regression import Regression as Regression

@@ -77,8 +77,9 @@ class Classification:
 
     def table(self) -> Table:
         """Figures side by side."""
-        caption = f"accuracies and F1: higher is better; log loss (nats a case), calibration error: lower; {self._heat}"
-        table = Table(title=f"{self.part}: {self.cases:,} cases of {len(self.classes)} classes", caption=caption)
+        directions = "accuracies and F1: higher is better; log loss (nats a case), calibration error: lower"
+        table = Table(title=f"{self.part}: {self.cases:,} cases of {len(self.classes)} classes",
+                      caption=f"{directions}; {self._calibration}")  # fmt: skip
         for heading in ("", "model", "majority class"):
             table.add_column(heading, justify="right" if heading else "left")
         for name, one in asdict(self.model).items():
@@ -90,7 +91,7 @@ class Classification:
         return table
 
     @property
-    def _heat(self) -> str:
+    def _calibration(self) -> str:
         if self.temperature == 1:
             return "not calibrated, as there was no validation part"
         return f"temperature {self.temperature:.2f}, without it a calibration error of {self.uncalibrated_error:.1%}"

@@ -26,15 +26,16 @@ _STEPS_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Likelihood:
-    """Surprise of the test part.
+    """Surprise of the test part, or of a file.
 
     Args:
-        unit: what a symbol is: character, byte or sample.
+        unit: what a symbol is: character, byte or sample; of music a frame.
         symbols: how many were foretold.
         model: nats and bits a symbol, and the perplexity.
         parts: the model's nats a symbol in each of several stretches of the test part, in order.
         sizes: how many symbols each of these has.
-        baselines: the same as of the model for a unigram model and a compressor.
+        baselines: the same as of the model, for a unigram model and a compressor, or for keys by themselves.
+        part: what was scored.
     """
 
     unit: str
@@ -43,6 +44,7 @@ class Likelihood:
     parts: tuple[float, ...]
     sizes: tuple[int, ...]
     baselines: dict[str, dict[str, float]]
+    part: str = "test part"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, for JSON."""
@@ -50,8 +52,9 @@ class Likelihood:
 
     def table(self) -> Table:
         """Nats, bits and perplexity side by side."""
-        caption = "lower is better; the compressor has read what comes before"
-        table = Table(title=f"test part: {self.symbols:,} {self.unit}s", caption=caption)
+        compressed = any(name.startswith("compressor") for name in self.baselines)
+        caption = "lower is better" + ("; the compressor has read what comes before" if compressed else "")
+        table = Table(title=f"{self.part}: {self.symbols:,} {self.unit}s", caption=caption)
         table.add_column("")
         for heading in (f"nats per {self.unit}", f"bits per {self.unit}", "perplexity"):
             table.add_column(heading, justify="right")
@@ -107,11 +110,11 @@ def likelihood(
     encoded = [_bytes(run, np.asarray(part)) for part in (data.tokens[:start][-(1 << 22) :], test)]
     squeezed = compressor(*encoded, characters=len(test))
     baselines = {
-        "unigram": _figures(unigram(training, test, size)),
-        f"compressor ({squeezed.name})": _figures(squeezed.bits_per_character * math.log(2)),
+        "unigram": figures(unigram(training, test, size)),
+        f"compressor ({squeezed.name})": figures(squeezed.bits_per_character * math.log(2)),
     }
     parts = tuple((sums / sizes).tolist())
-    return Likelihood(unit, end - start, _figures(nats), parts, tuple(sizes.tolist()), baselines)
+    return Likelihood(unit, end - start, figures(nats), parts, tuple(sizes.tolist()), baselines)
 
 
 def test_part(data: TextData | SoundData, split: Split) -> tuple[int, int, int]:
@@ -126,8 +129,14 @@ def test_part(data: TextData | SoundData, split: Split) -> tuple[int, int, int]:
     return train_end, start, end
 
 
-def _figures(nats: float) -> dict[str, float]:
-    return {"nats": nats, "bits": nats / math.log(2), "perplexity": math.exp(nats)}
+def figures(nats: float) -> dict[str, float]:
+    """So many nats as bits and as a perplexity too; beyond what a number holds that is infinite.
+
+    Example:
+        >>> figures(0.0)
+        {'nats': 0.0, 'bits': 0.0, 'perplexity': 1.0}
+    """
+    return {"nats": nats, "bits": nats / math.log(2), "perplexity": math.exp(nats) if nats < 700 else math.inf}
 
 
 def _bytes(run: SymbolRun, tokens: np.ndarray) -> bytes:

@@ -4,6 +4,7 @@ from .activations import activation as activation
 from .autoregression import Autoregression as Autoregression
 from .configuration import LabelModelConfiguration as LabelModelConfiguration
 from .configuration import ModelConfiguration as ModelConfiguration
+from .configuration import MusicModelConfiguration as MusicModelConfiguration
 from .configuration import SymbolModelConfiguration as SymbolModelConfiguration
 from .configuration import ValueModelConfiguration as ValueModelConfiguration
 from .contract import Density as Density

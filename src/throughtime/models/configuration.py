@@ -88,6 +88,19 @@ class LabelModelConfiguration(Strict):
         return self.family.of_labels(self.features, self.size, self.pooling, self.head)
 
 
+class MusicModelConfiguration(Strict):
+    """A model of polyphonic music: which of `keys` are down in each frame, independently given all frames before it."""
+
+    kind: Literal["music"] = "music"
+    keys: PositiveInt = 88
+    family: AnyFamily = RecurrentFamily()
+
+    def build(self) -> SequenceModel:
+        """The model, freshly initialised."""
+        return self.family.of_binary(self.keys)
+
+
 ModelConfiguration = Annotated[
-    SymbolModelConfiguration | ValueModelConfiguration | LabelModelConfiguration, Field(discriminator="kind")
+    SymbolModelConfiguration | ValueModelConfiguration | LabelModelConfiguration | MusicModelConfiguration,
+    Field(discriminator="kind"),
 ]

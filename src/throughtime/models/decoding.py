@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.distributions import Categorical, Distribution
+from torch.distributions import Bernoulli, Categorical, Distribution
 
 from .._errors import ConfigurationError, UnsupportedError
 
@@ -16,13 +16,15 @@ class Decoding:
     """Temperature, then top-k, then top-p, then a draw. The defaults draw from the model's own distribution.
 
     Args:
-        temperature: divides the logits; below 1 sharpens, 0 takes the likeliest symbol.
+        temperature: divides the logits; below 1 sharpens, 0 takes the likeliest symbol, of binary values what is
+            likelier of each.
         top_k: keep only the k likeliest symbols.
         top_p: keep the fewest symbols whose probabilities reach p (nucleus sampling).
 
     Raises:
         ConfigurationError: for a setting out of range.
-        UnsupportedError: when a setting other than the default meets a distribution that is not categorical.
+        UnsupportedError: when a setting other than the default meets a distribution of values, or top-k or top-p one
+            that is not categorical.
 
     Example:
         >>> likely = Categorical(logits=torch.tensor([[0.0, 3.0, 1.0]]))
@@ -49,8 +51,15 @@ class Decoding:
         """One sample, of the distribution's batch and event shape."""
         if self == Decoding():
             return distribution.sample()
+        inner = getattr(distribution, "base_dist", None)
+        if isinstance(inner, Bernoulli) and self.top_k is None and self.top_p is None:
+            if self.temperature == 0:
+                return (inner.logits > 0).to(inner.logits)
+            return Bernoulli(logits=inner.logits / self.temperature).sample()
         if not isinstance(distribution, Categorical):
-            raise UnsupportedError("temperature, top-k and top-p are for symbols; values are drawn as they are")
+            raise UnsupportedError(
+                "top-k and top-p are for symbols, temperature for keys of music too; values are drawn as they are"
+            )
         logits = distribution.logits
         if self.temperature == 0:
             return logits.argmax(-1)

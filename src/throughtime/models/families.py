@@ -72,6 +72,11 @@ class Family(Strict):
         name = self.model_dump()["name"]
         raise ConfigurationError(f"{name} foretells next steps and labels no whole sequence: use a network such as gru")
 
+    def of_binary(self, size: int) -> SequenceModel:
+        """A model of vectors of 0 and 1, such as the keys of a piano; not yet trained."""
+        name = self.model_dump()["name"]
+        raise ConfigurationError(f"{name} is no model of binary vectors, as music is read: use a network such as lstm")
+
     @property
     def words(self) -> str:
         """What it is, for a table."""
@@ -121,6 +126,10 @@ class NetworkFamily(Family):
         layers = (self._backbone(features), *(kind(self.hidden_size) for kind in pooled))
         return SequenceModel(nn.Identity(), Sequential(*layers), HEADS[head](self.hidden_size, size))
 
+    def of_binary(self, size: int) -> SequenceModel:
+        """The layers over the vectors as they are, and a Bernoulli head."""
+        return SequenceModel(nn.Identity(), self._backbone(size), HEADS["bernoulli"](self.hidden_size, size))
+
     def _backbone(self, input_size: int) -> Sequential:
         return Sequential(self.layers(input_size), nn.Dropout(self.dropout))
 
@@ -169,15 +178,17 @@ class RecurrentFamily(NetworkFamily):
 
 
 class ConvolutionFamily(NetworkFamily):
-    """Dilated causal convolutions."""
+    """Dilated causal convolutions, by normalised weights or with outputs normalised over a batch."""
 
     name: Literal["tcn"] = "tcn"
     num_layers: Layers = 5
     kernel_size: PositiveInt = 3
+    norm: Literal["weight", "batch"] = "weight"
 
     def layers(self, input_size: int) -> nn.Module:
         """The residual blocks."""
-        return CausalConv(input_size, self.hidden_size, self.num_layers, self.kernel_size, dropout=self.dropout)
+        sizes = (input_size, self.hidden_size, self.num_layers, self.kernel_size)
+        return CausalConv(*sizes, dropout=self.dropout, norm=self.norm)
 
 
 class TransformerFamily(NetworkFamily):

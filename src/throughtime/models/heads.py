@@ -83,33 +83,33 @@ class BernoulliHead(Head):
         return Independent(Bernoulli(logits=raw[0], validate_args=checks(raw[0])), 1)
 
 
-class NormalHead(Head):
-    """`size` values a step, normal and independent given the past; targets [time, batch, size]."""
+class _LocationScaleHead(Head):
+    """Values that are independent given the past, each by a `law` with a location and a scale."""
 
     parameters_per_value = 2
     located = True
+    law: ClassVar[type[Normal | Laplace]]
 
     def distribution(self, *raw: Tensor) -> Distribution:
         """From a location and a scale before softplus."""
         location, scale = raw
         checked = checks(location)
-        return Independent(Normal(location, softplus(scale) + SMALLEST_SCALE, validate_args=checked), 1)
+        return Independent(self.law(location, softplus(scale) + SMALLEST_SCALE, validate_args=checked), 1)
 
 
-class LaplaceHead(Head):
+class NormalHead(_LocationScaleHead):
+    """`size` values a step, normal and independent given the past; targets [time, batch, size]."""
+
+    law = Normal
+
+
+class LaplaceHead(_LocationScaleHead):
     """`size` values a step, Laplace and independent given the past: errors count as they are, not squared.
 
     Targets [time, batch, size].
     """
 
-    parameters_per_value = 2
-    located = True
-
-    def distribution(self, *raw: Tensor) -> Distribution:
-        """From a location and a scale before softplus."""
-        location, scale = raw
-        checked = checks(location)
-        return Independent(Laplace(location, softplus(scale) + SMALLEST_SCALE, validate_args=checked), 1)
+    law = Laplace
 
 
 class StudentTHead(Head):

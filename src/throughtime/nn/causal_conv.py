@@ -21,7 +21,9 @@ class CausalConv(nn.Module):
 
     Block l is relu(x + F(x)), F being two convolutions of dilation `dilation_base`ˡ, each followed by ReLU and dropout;
     where the widths differ, x passes a convolution of size 1. Output t reads inputs t − receptive_field + 1 … t, zeros
-    before the first. Weights are normalised: w = g v / ‖v‖, g one number an output channel.
+    before the first. Weights are normalised: w = g v / ‖v‖, g one number an output channel. With `norm="batch"` the
+    outputs of each convolution are instead, before their ReLU: in training mode by their mean and variance over the
+    batch and its time, padding left out, in evaluation by running averages of these, so that it streams as well.
 
     It streams: the state is a tuple of the last (kernel_size − 1) · dilation inputs of each convolution,
     [batch, channel, step]. To stream for long with weights at rest, run under
@@ -30,7 +32,8 @@ class CausalConv(nn.Module):
     The parameters of block l are in `blocks.l`: of each of its `convolutions` v [hidden_size, channels, kernel_size]
     and g [hidden_size, 1, 1], under torch's names `parametrizations.weight.original1` and `.original0`, and `bias`
     [hidden_size]; of `residual`, where the widths differ, `weight` [hidden_size, input_size, 1] and `bias`. So a
-    block has K H (I + H) + 4 H numbers, K taps, and H (I + 1) more where I ≠ H.
+    block has K H (I + H) + 4 H numbers, K taps, and H (I + 1) more where I ≠ H. With `norm="batch"` there are as many:
+    of each of the `convolutions` a `weight` alone, of each of the `norms` a `weight` and a `bias` [hidden_size].
 
     Args:
         input_size, hidden_size: features of x and of the output.
@@ -38,7 +41,8 @@ class CausalConv(nn.Module):
         kernel_size: taps of each convolution.
         dilation_base: how much further apart the taps of each block are than those of the one before.
         dropout: of each convolution's outputs, number by number as in the authors' code, in training mode.
-        bias: whether convolutions have biases.
+        bias: whether convolutions have biases; those before a batch normalisation, which has its own, never have.
+        norm: what is normalised, "weight" or "batch".
 
     Raises:
         ConfigurationError: for a setting out of range.
@@ -52,7 +56,8 @@ class CausalConv(nn.Module):
     References:
         Bai, Kolter & Koltun, "An empirical evaluation of generic convolutional and recurrent networks for sequence
         modeling" (2018), https://arxiv.org/abs/1803.01271; Salimans & Kingma, "Weight normalization" (2016),
-        https://arxiv.org/abs/1602.07868.
+        https://arxiv.org/abs/1602.07868; Ioffe & Szegedy, "Batch normalization" (2015),
+        https://arxiv.org/abs/1502.03167.
     """
 
     streams = True
@@ -66,21 +71,25 @@ class CausalConv(nn.Module):
         dilation_base: int = 2,
         dropout: float = 0.0,
         bias: bool = True,
+        norm: str = "weight",
         device: Any = None,
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if min(input_size, hidden_size, num_layers, kernel_size, dilation_base) < 1 or not 0 <= dropout < 1:
+        smallest = min(input_size, hidden_size, num_layers, kernel_size, dilation_base)
+        if smallest < 1 or not 0 <= dropout < 1 or norm not in ("weight", "batch"):
             raise ConfigurationError(
                 f"CausalConv(input_size={input_size}, hidden_size={hidden_size}, num_layers={num_layers}, "
-                f"kernel_size={kernel_size}, dilation_base={dilation_base}, dropout={dropout}): expected sizes of at "
-                "least 1 and 0 ≤ dropout < 1"
+                f"kernel_size={kernel_size}, dilation_base={dilation_base}, dropout={dropout}, norm={norm!r}): "
+                "expected sizes of at least 1, 0 ≤ dropout < 1 and norm 'weight' or 'batch'"
             )
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.kernel_size, self.dilation_base, self.dropout = kernel_size, dilation_base, dropout
+        self.bias, self.norm = bias, norm
         made = {"bias": bias, "device": device, "dtype": dtype}
+        sizes = (hidden_size, kernel_size)
         self.blocks = nn.ModuleList(
-            _Block(hidden_size if layer else input_size, hidden_size, kernel_size, dilation_base**layer, dropout, made)
+            _Block(hidden_size if layer else input_size, *sizes, dilation_base**layer, dropout, norm, made)
             for layer in range(num_layers)
         )
 
@@ -114,7 +123,8 @@ class CausalConv(nn.Module):
             The outputs [time, batch, hidden_size] and the last state.
 
         Raises:
-            ShapeError: where x does not fit the layer, or state, lengths or resets contradict it.
+            ShapeError: where x does not fit the layer, or state, lengths or resets contradict it; where a single step
+                of a single sequence would be normalised over the batch in training mode.
         """
         self._check(x, state, lengths, resets)
         time, batch = x.shape[:2]
@@ -126,7 +136,7 @@ class CausalConv(nn.Module):
             padding = torch.arange(time, device=x.device)[:, None] >= lengths
             x = x.masked_fill(padding[..., None], 0)
             resets = None if resets is None else resets & ~padding
-        course = _Course(time, lengths, _numbered(resets))
+        course = _Course(time, lengths, _numbered(resets), padding)
         values, after = x.permute(1, 2, 0), []
         for index, block in enumerate(self.blocks):
             values, histories = block(values, state[2 * index : 2 * index + 2], course)
@@ -178,11 +188,13 @@ class _Course(NamedTuple):
         steps: how many.
         lengths: of each sequence, [batch].
         numbers: how many resets there have been up to each step, [batch, time]; of the history none.
+        padding: what lies past the lengths, bool [time, batch].
     """
 
     steps: int
     lengths: Tensor | None
     numbers: Tensor | None
+    padding: Tensor | None
 
     def last(self, timeline: Tensor) -> Tensor:
         """What each sequence will still see of a timeline [batch, channel, history and steps]."""
@@ -207,24 +219,52 @@ class _Block(nn.Module):
     """Two convolutions and what passes them by."""
 
     def __init__(
-        self, width: int, hidden_size: int, kernel_size: int, dilation: int, dropout: float, made: dict[str, Any]
+        self,
+        width: int,
+        hidden_size: int,
+        kernel_size: int,
+        dilation: int,
+        dropout: float,
+        norm: str,
+        made: dict[str, Any],
     ) -> None:
         super().__init__()
-        self.convolutions = nn.ModuleList(
-            weight_norm(nn.Conv1d(channels, hidden_size, kernel_size, dilation=dilation, **made))
-            for channels in (width, hidden_size)
-        )
+        own: dict[str, Any] = made if norm == "weight" else made | {"bias": False}
+        convolutions = [
+            nn.Conv1d(channels, hidden_size, kernel_size, dilation=dilation, **own) for channels in (width, hidden_size)
+        ]
+        if norm == "weight":
+            convolutions = [weight_norm(convolution) for convolution in convolutions]
+        self.convolutions = nn.ModuleList(convolutions)
+        where = {name: value for name, value in made.items() if name != "bias"}
+        self.norms = nn.ModuleList(nn.BatchNorm1d(hidden_size, **where) for _ in convolutions if norm == "batch")
         self.residual = nn.Identity() if width == hidden_size else nn.Conv1d(width, hidden_size, 1, **made)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, histories: Sequence[Tensor], course: _Course) -> tuple[Tensor, list[Tensor]]:
         beside, after = self.residual(x), []
-        for convolution, history in zip(self.convolutions, histories, strict=True):
+        for place, (convolution, history) in enumerate(zip(self.convolutions, histories, strict=True)):
             timeline = torch.cat([history, x], -1)
             after.append(course.last(timeline))
             x = _convolved(cast(nn.Conv1d, convolution), timeline, course)
+            if self.norms:
+                x = _normalised(self.norms[place], x, course.padding)
             x = self.dropout(torch.relu(x))
         return torch.relu(x + beside), after
+
+
+def _normalised(norm: nn.Module, x: Tensor, padding: Tensor | None) -> Tensor:
+    """x [batch, channel, step] over a batch and its time; in training without padding, bool [step, batch]."""
+    if not norm.training:
+        return norm(x)
+    real = x.new_ones(len(x), x.shape[-1], dtype=torch.bool) if padding is None else ~padding.T
+    values = x.mT[real]
+    if len(values) < 2:
+        raise ShapeError(
+            f"CausalConv(norm='batch') got {len(values)} steps in training mode, whose mean and variance are to be "
+            "taken: expected 2 at least, of any of the sequences; call eval() to run a single one"
+        )
+    return torch.zeros_like(x.mT).masked_scatter(real[..., None], norm(values)).mT
 
 
 def _convolved(convolution: nn.Conv1d, timeline: Tensor, course: _Course) -> Tensor:

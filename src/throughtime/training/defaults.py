@@ -5,20 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from ..artifacts import TrainingSettings
-from ..data import Labelled, SeriesData
+from ..data import Labelled, MusicData, SeriesData
 from ..models import AnyFamily, family
 
 _BATCHES_OF_TEXT = 6500
+_FRAMES_AT_ONCE = 256
 
 
 def family_defaults(data: Any, **given: Any) -> AnyFamily:
-    """A GRU for series, convolutions for labels, an LSTM for symbols; networks of symbols are larger, as texts are."""
+    """A GRU for series, convolutions for labels, an LSTM for symbols and music; networks are larger for texts."""
     if isinstance(data, SeriesData):
         return family({"name": "gru"} | given)
     if isinstance(data, Labelled):
         name = given.get("name", "tcn")
-        small = {"num_layers": 5, "hidden_size": 32, "dropout": 0.2} if name == "tcn" else {}
+        small = {"num_layers": 5, "hidden_size": 32, "norm": "batch"} if name == "tcn" else {}
         return family({"name": name} | small | given)
+    if isinstance(data, MusicData):
+        name = given.get("name", "lstm")
+        network = {} if name in ("ar", "markov") else {"hidden_size": 200, "dropout": 0.5}
+        return family({"name": name} | network | given)
     small = len(data.tokens) < 500_000
     wide = {"hidden_size": 128 if small else 256, "dropout": 0.1}
     deep = {"num_layers": 1 if small else 2}
@@ -37,23 +42,22 @@ def family_defaults(data: Any, **given: Any) -> AnyFamily:
 
 
 def training_defaults(
-    data: Any,
-    task: Any,
-    chosen: AnyFamily,
-    optimizer: dict[str, Any] | None = None,
-    loss: str = "nll",
-    **given: Any,
+    data: Any, task: Any, chosen: AnyFamily, optimizer: dict[str, Any] | None = None, **given: Any
 ) -> TrainingSettings:
     """Full gradients and early stopping for series; truncated ones for symbols, and the epochs that the text needs."""
     suited: dict[str, Any] = {"epochs": 30, "patience": 8}
     rate = 2e-3
     if isinstance(data, Labelled):
         suited, rate = {"epochs": 20}, 5e-3
+    elif isinstance(data, MusicData):
+        long = max(map(len, data.pieces)) > _FRAMES_AT_ONCE
+        suited = {"epochs": 20, "strategy": f"truncated:{_FRAMES_AT_ONCE}" if long else "full"}
+        rate = {"rnn": 1e-3, "tcn": 2e-3}.get(chosen.name, 4e-3)
     elif not isinstance(data, SeriesData):
         batches = max(1, len(data.tokens) // (task.batch_size * task.steps))
         suited = {"epochs": min(40, max(1, round(_BATCHES_OF_TEXT / batches))), "strategy": f"truncated:{task.steps}"}
         rate = 6e-3
     if chosen.name == "transformer":
         rate /= 2
-    settings = suited | given | {"loss": loss, "optimizer": {"learning_rate": rate} | (optimizer or {})}
+    settings = suited | given | {"optimizer": {"learning_rate": rate} | (optimizer or {})}
     return TrainingSettings.model_validate(settings)

@@ -11,12 +11,13 @@ import numpy as np
 from .._errors import DataError
 from .._version import __version__
 from ..artifacts import INPUTS, TARGET, LabelRun, LabelTask, RunConfiguration, Temperature, TrainingSettings
-from ..data import Labelled, Repeated, Scaler, Verdicts, balanced, parted
+from ..data import Labelled, Repeated, Scaler, Split, Verdicts, balanced, parted
 from ..models import AnyFamily, LabelModelConfiguration
 from .loop import Training
 from .randomness import seeded
 
 _BATCHES_OF_AN_EPOCH = 32
+_FEWEST_THAT_CHOOSE = 30
 
 
 @dataclass(repr=False)
@@ -41,9 +42,14 @@ class LabelTraining(Training):
 def label_task(data: Labelled, **settings: Any) -> LabelTask:
     """What the data asks for: to tell classes apart, or a number.
 
+    Where no split is given and a tenth of the cases is fewer than 30, all that are not for testing train: so few would
+    choose the step, and the temperature, by chance.
+
     Raises:
         DataError: without labels, or where a class has no case in the training part.
     """
+    if len(data) < 10 * _FEWEST_THAT_CHOOSE:
+        settings = {"split": Split(0.8, 0, 0.2)} | settings
     task = LabelTask.model_validate({"task": data.layout.task} | settings)
     if data.targets is None:
         raise DataError("these sequences have no labels, and there is nothing to learn: name the column that has them")
@@ -66,7 +72,12 @@ def prepare_labels(
     labels = LabelModelConfiguration(
         features=len(data.layout.features),
         size=1 if classes is None else len(classes),
-        **{"family": family, "head": "student_t" if classes is None else "categorical"} | model,
+        **{
+            "family": family,
+            "pooling": "mean" if family.name == "tcn" else "attention",
+            "head": "student_t" if classes is None else "categorical",
+        }
+        | model,
     )
     configuration = RunConfiguration(throughtime=__version__, model=labels, task=task, training=training)
     contents |= {

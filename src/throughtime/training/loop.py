@@ -168,7 +168,7 @@ class Training:
         segments = partial(self.strategy.segments, self.model, batch, self.loss, carry)
         random = random_state(self.device) if searches(self.optimizer) else {}
         started = time.monotonic()
-        with self._precision():
+        with self._precision(), self._distributed():
             for segment in segments():
                 norm = self._update(segment, partial(self._again, segments, random))
                 self.carry = segment.carry
@@ -232,7 +232,7 @@ class Training:
 
     def validation_loss(self) -> float | None:
         """Nats a step and sequence over the validation part, if there is one."""
-        with self._precision():
+        with self._precision(), self._distributed():
             return None if self.validation is None else mean_loss(self.model, self.validation, self.loss)
 
     def _validate(self) -> None:
@@ -268,6 +268,19 @@ class Training:
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
+
+    @contextmanager
+    def _distributed(self) -> Iterator[None]:
+        """What torch says where a model gives no distribution, as its numbers are none, in the words of the others."""
+        try:
+            yield
+        except ValueError as error:
+            if "to satisfy the constraint" not in str(error):
+                raise
+            raise ThroughtimeError(
+                f"training diverged at step {self.position.step}: the model's outputs are nan or infinite; {_CALMER}; "
+                "the last checkpoint is from before"
+            ) from None
 
     @contextmanager
     def _timed(self) -> Iterator[None]:

@@ -8,19 +8,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from .._errors import ConfigurationError
-from ..artifacts import LabelRun, Run, SeriesRun, SymbolRun, TrainingSettings, explained
-from ..data import Labelled, SeriesData, SoundData, TextData
+from ..artifacts import LabelRun, MusicRun, Run, SeriesRun, SymbolRun, TrainingSettings, explained
+from ..data import Labelled, MusicData, SeriesData, SoundData, TextData
 from ..models import family_settings
 from .defaults import family_defaults, training_defaults
 from .fitting import Fitting
 from .labels import label_task, prepare_labels, resume_labels
 from .loop import Training
+from .music import music_task, prepare_music, resume_music
 from .series import prepare_series, resume_series, series_task, value_model
 from .symbols import prepare_symbols, resume_symbols, symbol_task
 
 
 def prepare(
-    data: SeriesData | TextData | SoundData | Labelled,
+    data: SeriesData | TextData | SoundData | Labelled | MusicData,
     folder: str | Path,
     *,
     task: dict[str, Any] | None = None,
@@ -32,9 +33,9 @@ def prepare(
     """A training of a fresh model on `data`, into `folder`; what is not set takes a default that suits the data.
 
     Args:
-        data: from `read_series`, `read_text`, `read_sound` or `read_labelled`.
+        data: from `read_series`, `read_text`, `read_sound`, `read_labelled` or `read_music`.
         folder: of the run; nothing is written before `Training.fit`.
-        task: fields of `SeriesTask`, `SymbolTask` or `LabelTask`: horizon, lookback, batch_size, split, …
+        task: fields of `SeriesTask`, `SymbolTask`, `LabelTask` or `MusicTask`: horizon, lookback, batch_size, split, …
         family: the kind of model: a name such as "lstm", "tcn", "ar:24" or "markov:3" (see `models.FAMILIES`), or
             settings, `name` among them: hidden_size, num_layers, dropout, …
         training: fields of `TrainingSettings`: epochs, strategy, seed, …
@@ -70,6 +71,10 @@ def prepare(
             labelling = label_task(data, **task or {})
             settings = training_defaults(data, labelling, chosen, optimizer, **training or {})
             return prepare_labels(data, Path(folder), labelling, chosen, settings, **model or {})
+        if isinstance(data, MusicData):
+            playing = music_task(data, **task or {})
+            settings = training_defaults(data, playing, chosen, optimizer, **training or {})
+            return prepare_music(data, Path(folder), playing, chosen, settings, **model or {})
         reading = symbol_task(data, **task or {})
         settings = training_defaults(data, reading, chosen, optimizer, **training or {})
         return prepare_symbols(data, Path(folder), reading, chosen, settings, **model or {})
@@ -111,4 +116,6 @@ def resume(run: Run, **changes: Any) -> Training | Fitting:
         return resume_symbols(run, data)
     if isinstance(run, LabelRun):
         return resume_labels(run, data)
+    if isinstance(run, MusicRun):
+        return resume_music(run, data)
     raise ConfigurationError(f"{type(run).__name__} cannot be resumed")

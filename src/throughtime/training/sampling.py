@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from .._errors import DataError
 from .._types import Batch
-from ..artifacts import LabelRun, Run, SeriesRun, SymbolRun
-from ..data import Labelled, SeriesData, SoundData, TextData, Verdicts, Windows, shifted
+from ..artifacts import LabelRun, MusicRun, Run, SeriesRun, SymbolRun
+from ..data import Excerpt, Labelled, MusicData, Sequences, SeriesData, SoundData, TextData, Verdicts, shifted
 from ..models import DirectForecaster
+from .series import steps_of, windows_of
 from .symbols import streams_of
 
 
-def first_batch(run: Run, data: SeriesData | TextData | SoundData | Labelled, steps: int | None = None) -> Batch:
+def first_batch(
+    run: Run, data: SeriesData | TextData | SoundData | Labelled | MusicData, steps: int | None = None
+) -> Batch:
     """The first sequences of `data` side by side, as the run reads them in training.
 
     Args:
         data: read by the run.
-        steps: how many steps each has; as many as in training by default. Labelled sequences have them at most.
+        steps: how many steps each has; as many as in training by default. Labelled sequences and pieces of music have
+            them at most.
 
     Raises:
         DataError: where the data is shorter than that.
@@ -23,25 +27,30 @@ def first_batch(run: Run, data: SeriesData | TextData | SoundData | Labelled, st
     if isinstance(run, LabelRun):
         assert isinstance(data, Labelled)
         return _verdicts(run, data, steps)
+    if isinstance(run, MusicRun):
+        assert isinstance(data, MusicData)
+        few = data.pieces[: run.task.batch_size]
+        longest = max(map(len, few))
+        if steps is not None and not 1 <= steps <= longest:
+            raise DataError(
+                f"the longest of the first {len(few)} pieces has {longest} frames, {steps} are asked for: ask for fewer"
+            )
+        return next(Sequences([Excerpt("", piece[:steps]).pair for piece in few], len(few)).batches(0))
     if isinstance(run, SeriesRun):
         assert isinstance(data, SeriesData)
-        task = run.task
-        direct = isinstance(run.model, DirectForecaster)
-        whole = task.lookback + task.horizon - direct
-        if direct and steps not in (None, whole):
+        whole = steps_of(run)
+        if isinstance(run.model, DirectForecaster) and steps not in (None, whole):
             raise DataError(f"{steps} steps are asked for, a direct forecast reads {whole}, no more or less")
         steps = whole if steps is None else steps
         pairs = [
-            shifted(run.scaler_of(series, task.lookback).view(series.name, series.observed), series.known)
+            shifted(run.scaler_of(series, run.task.lookback).view(series.name, series.observed), series.known)
             for series in data.series
         ]
         long_enough = [pair for pair in pairs if len(pair) >= steps]
         if not long_enough or steps < 2:
             longest = max(map(len, pairs))
             raise DataError(f"the longest series has {longest} steps, {steps} are asked for: ask for fewer, 2 at least")
-        horizon = task.horizon if direct else 1
-        windows = Windows(long_enough, steps - horizon, horizon, task.batch_size, count_lookback=not direct)
-        return next(windows.batches(0))
+        return next(windows_of(run, long_enough, steps).batches(0))
     assert isinstance(run, SymbolRun)
     assert isinstance(data, (TextData, SoundData))
     steps = run.task.steps if steps is None else steps

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from .._errors import ConfigurationError, DataError
 from .._version import __version__
 from ..artifacts import RunConfiguration, SeriesRun, SeriesTask, TrainingSettings, called
-from ..data import Repeated, Scaler, SeriesData, Split, Windows, grows_with_level, shifted
+from ..data import Pair, Repeated, Scaler, SeriesData, Split, Windows, grows_with_level, shifted
 from ..models import AnyFamily, Autoregression, DirectForecaster, KnownScale, Normalisation, ValueModelConfiguration
 from .fitting import Fitting
 from .loop import Training
@@ -155,9 +154,12 @@ def _logarithms(data: SeriesData, task: SeriesTask, learnt: Mapping[str, Any]) -
     """The columns that the model reads as logarithms.
 
     Raises:
+        ConfigurationError: where they are asked for, and missing values are filled with zeros.
         DataError: where they are asked for, and a target has a value without one.
     """
-    if task.transform == "none":
+    if data.layout.fill == "zero" and task.transform == "log":
+        raise ConfigurationError("--fill zero and --transform log contradict: zero has no logarithm; drop either")
+    if data.layout.fill == "zero" or task.transform == "none":
         return ()
     names = (*data.columns.targets, *data.columns.past)
     positive = [all((series.observed[:, index] > 0).all() for series in data.series) for index in range(len(names))]
@@ -192,17 +194,37 @@ def seasonal_lags(period: int, lookback: int) -> tuple[int, ...]:
     return tuple(lag for lag in (1, 2, *seasonal) if lag < lookback) or (1,)
 
 
+def steps_of(run: SeriesRun) -> int:
+    """The steps of a window. Step t of a pair predicts row t + 1 of its series.
+
+    The last step a direct forecast reads is the first it predicts.
+    """
+    return run.task.lookback + run.task.horizon - isinstance(run.model, DirectForecaster)
+
+
+def windows_of(run: SeriesRun, pairs: Sequence[Pair], steps: int | None = None, **settings: Any) -> Windows:
+    """Windows as the run learns from; a direct forecast counts its horizon alone.
+
+    Args:
+        run: whose sizes they have.
+        pairs: the series, on the model's scale.
+        steps: of each window; `steps_of` the run by default.
+        settings: of `Windows`, to replace those of training.
+    """
+    steps = steps_of(run) if steps is None else steps
+    horizon = min(run.task.horizon, steps - 1)
+    settings = {"count_lookback": not isinstance(run.model, DirectForecaster), **settings}
+    return Windows(pairs, steps - horizon, horizon, run.task.batch_size, **settings)
+
+
 def _training(run: SeriesRun, data: SeriesData) -> Training | Fitting:
     task = run.task
     ends = [task.split.bounds(len(series.observed)) for series in data.series]
     pairs = [shifted(run.scaler.view(series.name, series.observed), series.known) for series in data.series]
-    direct = isinstance(run.model, DirectForecaster)
-    # Step t of a pair predicts row t + 1 of its series. The last step a direct forecast reads is the first it predicts.
-    windows = partial(Windows, pairs, task.lookback - direct, task.horizon, task.batch_size)
     learnt, chosen = [end - 1 for end, _, _ in ends], [end - 1 for _, end, _ in ends]
-    seed = run.configuration.training.seed
-    learning = windows(stop=learnt, seed=seed, per_epoch=task.windows, count_lookback=not direct)
-    validation = windows(start=learnt, stop=chosen, per_epoch=_WINDOWS_OF_VALIDATION) if task.split.validation else None
+    learning = windows_of(run, pairs, stop=learnt, seed=run.configuration.training.seed, per_epoch=task.windows)
+    part = {"start": learnt, "stop": chosen, "per_epoch": _WINDOWS_OF_VALIDATION, "count_lookback": False}
+    validation = windows_of(run, pairs, **part) if task.split.validation else None
     if isinstance(run.model, Autoregression):
         past = [(pair.inputs[:end], pair.targets[:end]) for pair, end in zip(pairs, learnt, strict=True)]
         return Fitting(run, lambda: past, validation)

@@ -5,34 +5,44 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, create_model
 
 from .._errors import ConfigurationError
 from ..artifacts import OptimizerSettings, SeriesTask, SymbolTask, TrainingSettings, explained, store
-from ..artifacts.configuration import LabelTask
+from ..artifacts.configuration import LabelTask, MusicTask
 from ..data import Split
 from ..gradients import strategy_named
-from ..models import FAMILIES, SymbolModelConfiguration, ValueModelConfiguration, family
-from ..models.configuration import LabelModelConfiguration
+from ..models import FAMILIES, Normalisation, SymbolModelConfiguration, ValueModelConfiguration, family
+from ..models.configuration import LabelModelConfiguration, MusicModelConfiguration
 
 READING = (
-    "task", "label", "time", "time_format", "target", "past", "future", "id", "fill", "calendar", "unit", "encoding"
+    "task", "label", "time", "time_format", "target", "past", "future", "id", "fill", "calendar", "unit", "encoding",
+    "frames_per_beat",
 )  # fmt: skip
 """Options by which a file is read."""
 
 GROUPS = ("task", "family", "training", "optimizer", "model")
 """Of settings, as `prepare` takes them."""
 
+_Values = create_model(
+    "_Values",
+    __base__=ValueModelConfiguration,
+    decoding=(Literal["autoregressive", "direct"] | None, None),
+    normalisation=(Normalisation | None, None),
+)
+"""A model of series as `prepare` takes it."""
+
 _KINDS: dict[str, list[tuple[type[BaseModel], dict[str, int]]]] = {
-    "task": [(SeriesTask, {"horizon": 1, "lookback": 1}), (SymbolTask, {}), (LabelTask, {})],
+    "task": [(SeriesTask, {"horizon": 1, "lookback": 1}), (SymbolTask, {}), (LabelTask, {}), (MusicTask, {})],
     "training": [(TrainingSettings, {})],
     "optimizer": [(OptimizerSettings, {})],
     "model": [
-        (ValueModelConfiguration, {"observed": 1}),
+        (_Values, {"observed": 1}),
         (SymbolModelConfiguration, {"vocabulary": 1}),
         (LabelModelConfiguration, {"features": 1, "size": 2}),
+        (MusicModelConfiguration, {}),
     ],
 }
 """What each group may hold, by the kinds of data, with what these need beside it."""

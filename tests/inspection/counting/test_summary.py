@@ -71,6 +71,8 @@ BY_FORMULA: list[Made] = [
     lambda: Recurrent(GRUCell(3, 5)),
     lambda: CausalConv(3, 5, num_layers=3),
     lambda: CausalConv(5, 5, kernel_size=2, bias=False),
+    lambda: CausalConv(3, 5, norm="batch"),
+    lambda: CausalConv(3, 5, norm="batch", bias=False),
     lambda: nn.Conv1d(4, 6, 3),
     lambda: nn.Conv1d(4, 6, 3, groups=2, bias=False),
     lambda: nn.Conv2d(4, 8, (3, 5), groups=4),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from ..._errors import DataError
 from ..._types import Batch
@@ -22,6 +23,7 @@ class Sequences:
         pairs: the sequences.
         batch_size: sequences a batch.
         seed: shuffles anew each epoch; None keeps the order.
+        begins: the first step of each sequence that counts, those before it are only read; None counts all.
 
     Raises:
         DataError: where there is no sequence, or one without a step.
@@ -37,6 +39,7 @@ class Sequences:
     pairs: Sequence[Pair]
     batch_size: int
     seed: int | None = None
+    begins: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         positive(batch_size=self.batch_size)
@@ -57,7 +60,12 @@ class Sequences:
             pairs = [self.pairs[int(position)] for position in chosen]
             steps = max(map(len, pairs))
             inputs = padded([pair.inputs[:] for pair in pairs], steps)
-            yield Batch(inputs, padded([pair.targets[:] for pair in pairs], steps), lengths_of(pairs, steps))
+            targets = padded([pair.targets[:] for pair in pairs], steps)
+            weights = None
+            if self.begins is not None:
+                begins = torch.tensor([self.begins[int(position)] for position in chosen])
+                weights = (torch.arange(steps)[:, None] >= begins).float()
+            yield Batch(inputs, targets, lengths_of(pairs, steps), weights=weights)
 
     def continues(self, index: int) -> bool:
         """Never: each sequence starts afresh."""

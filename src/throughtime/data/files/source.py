@@ -15,7 +15,7 @@ BLOCK = 1 << 22
 
 _ELSEWHERE = {
     ".mat": "a MATLAB file; write its series as CSV",
-    ".ts": "a file of the UCR/aeon archive, labelled sequences: read it as such (read_labelled, --task classify)",
+    ".ts": "a file of the UCR/aeon archive, labelled sequences: for read_labelled, or train --task classify or regress",
     ".xlsx": "a spreadsheet; save it as CSV",
     ".xls": "a spreadsheet; save it as CSV",
     ".npy": "a NumPy array; write it as CSV, or give the library a frame",

@@ -29,7 +29,7 @@ class TunedTrial:
         number: counted from 0 by the study.
         state: finished, pruned (ended early, behind the others), failed, running, waiting (to be gone on with), or lost
             (its process ended, and its settings were taken up anew).
-        loss: the lowest validation loss it reached, in nats; `None` before there was one.
+        loss: the lowest validation loss it reached; `None` before there was one.
         drawn: what was drawn for it, by name.
         settings: all of it, by the groups of `prepare`.
         started, ended: seconds since the study's first trial began.
@@ -73,7 +73,7 @@ class Tuning:
         trials: in the order of their numbers.
         importance: the share of each setting in whether a trial is among the best; empty where too few have finished.
         defaults: whether trial 0 is a training by the defaults; not where one of them lies outside its range.
-        unit: what a step is whose loss is told.
+        unit: of the loss, such as "nats a symbol".
     """
 
     study: str
@@ -153,7 +153,7 @@ class Tuning:
                                                                  "waiting") if self.count(state)]  # fmt: skip
         failures = [f"trial {one.number} failed: {one.reason}" for one in self.trials if one.state == "failed"]
         hidden = [f"and {len(failures) - 3} more"] if len(failures) > 3 else []
-        loss = f"loss: on the validation part, in nats a {self.unit}; lower is better"
+        loss = f"loss: on the validation part, in {self.unit}; lower is better"
         return "\n".join([", ".join(counted), loss, *failures[:3], *hidden])
 
     def plot(self) -> Figure:
@@ -168,7 +168,7 @@ class Tuning:
             right.set_xlabel(f"{unit} since the study began")
             right.set_xlim(left=0)
             left.xaxis.set_major_locator(MaxNLocator(integer=True))
-            left.set_ylabel(f"validation loss (nats a {self.unit})")
+            left.set_ylabel(f"validation loss ({self.unit})")
             figure.legend(*left.get_legend_handles_labels(), loc="outside upper right", ncols=4)
         return figure
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from ..._errors import ConfigurationError, DataError
 from ...artifacts import RunConfiguration
-from ...data import Labelled, SeriesData, SoundData, TextData
+from ...data import Labelled, MusicData, SeriesData, SoundData, TextData
 from ...gradients import Truncated, strategy_named
 from ...models import family, family_settings
 from ...training import series_task
@@ -18,7 +18,7 @@ from ...training.settings import GROUPS, plain_settings
 from .ranges import Choices, Numbers, Range, Value, range_of
 from .tunables import TRUNCATED, TUNABLES, USUAL, Kind, Tunable, applies, check, tunable
 
-Learnt: TypeAlias = SeriesData | TextData | SoundData | Labelled
+Learnt: TypeAlias = SeriesData | TextData | SoundData | Labelled | MusicData
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Space:
             settings["training"]["strategy"] = TRUNCATED
         drawn = {name: range_of(name, ranges[name], one.usual) if name in ranges else _usual(name, one, data, settings)
                  for name, one in TUNABLES.items() if name in asked}  # fmt: skip
+        if asked & {"model", "head"} and isinstance(data, SeriesData):
+            settings["training"].setdefault("loss", "nll")  # theirs may differ, and figures of two do not compare
         strategies = drawn["strategy"].ends if "strategy" in drawn else (settings["training"].get("strategy"),)
         if TRUNCATED in strategies and not asked & {"k1", "k2"}:
             drawn = {name: drawn.get(name, TUNABLES[name].usual) for name in TUNABLES if name in asked | {"k1"}}
@@ -104,12 +106,13 @@ class Space:
         """Of each range the value closest to a configuration's, where it has one, and whether all are the same."""
         strategy = strategy_named(configuration.training.strategy)
         numbers = {"k1": strategy.k1, "k2": strategy.k2 or strategy.k1} if isinstance(strategy, Truncated) else {}
+        model = configuration.model.model_dump()
         groups: dict[str, dict[str, Any]] = {
             "task": configuration.task.model_dump(),
             "family": configuration.model.family.model_dump(),
             "training": configuration.training.model_dump(),
             "optimizer": configuration.training.optimizer.model_dump(),
-            "model": configuration.model.model_dump(),
+            "model": model | ({"decoding": "direct"} | model["direct"] if model.get("direct") else {}),
             "truncation": numbers,
         }
         if numbers and TRUNCATED in self._strategies() and configuration.training.strategy not in self._strategies():
@@ -121,9 +124,9 @@ class Space:
             value = groups[one.group].get(one.key)
             nearest = range_.nearest(value)
             if applies(name, groups, self.kind, range_.ends[0]):
-                same = same and nearest == value
                 if nearest is not None or isinstance(range_, Choices):
                     found[name] = nearest
+                same = same and name in found and nearest == value
         return found, same
 
     def to_dict(self) -> dict[str, Any]:
@@ -159,7 +162,7 @@ class Space:
         )
 
     def _refusal(self, name: str) -> str:
-        what = {"series": "series", "symbols": "text and sound", "labels": "labelled sequences"}[self.kind]
+        what = {"symbols": "text and sound", "labels": "labelled sequences"}.get(self.kind, self.kind)
         if not any(applies(name, groups, self.kind, _probe(name)) for groups in self._situations()):
             models = self.ranges["model"] if "model" in self.ranges else self.fixed["family"]["name"]
             return f"{name} is no setting of {models} on {what} as it is asked for: leave it out, or name another model"
@@ -169,6 +172,8 @@ class Space:
 def _kind(data: Learnt) -> Kind:
     if isinstance(data, SeriesData):
         return "series"
+    if isinstance(data, MusicData):
+        return "music"
     return "labels" if isinstance(data, Labelled) else "symbols"
 
 
@@ -209,12 +214,13 @@ def _usual(name: str, one: Tunable, data: Learnt, settings: Mapping[str, Mapping
         return Numbers(max(8, default // 4), 2 * default, log=True, whole=True, multiple=8)
     if name == "order" and not isinstance(data, SeriesData):
         return Numbers(1, 8, whole=True)
-    if name != "lookback" or not isinstance(data, SeriesData):
+    if name not in ("lookback", "segment") or not isinstance(data, SeriesData):
         return one.usual
-    task = {key: value for key, value in settings["task"].items() if key != "lookback"}
-    default = series_task(data, **task).lookback
+    default = series_task(data, **settings["task"]).lookback
+    if name == "segment":
+        return Numbers(max(1, default // 60), max(2, default // 4), log=True, whole=True)
     longest = 2 * default
-    while longest > default and not _possible(data, longest, task):
+    while longest > default and not _possible(data, longest, settings["task"]):
         longest -= max(1, default // 8)
     return Numbers(max(1, default // 4), max(longest, default, 2), log=True, whole=True)
 

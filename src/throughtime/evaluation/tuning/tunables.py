@@ -13,7 +13,7 @@ from ...models import NetworkFamily, family, family_settings
 from ...training.settings import checked_settings
 from .ranges import Choices, Numbers, Range, Value
 
-Kind: TypeAlias = Literal["series", "symbols", "labels"]
+Kind: TypeAlias = Literal["series", "symbols", "labels", "music"]
 
 TRUNCATED = "truncated"
 """The strategy whose numbers are drawn, too."""
@@ -67,7 +67,9 @@ TUNABLES: dict[str, Tunable] = {
     "positions": Tunable("family", "positions", Choices(("rotary", "sinusoidal", "none"))),
     "order": Tunable("family", "order", Numbers(1, 32, **_WHOLE)),
     "activation": Tunable("family", "activation", Choices(("relu", "tanh", "gelu"))),
-    "head": Tunable("model", "head", Choices(("student_t", "normal"))),
+    "segment": Tunable("family", "segment", Numbers(4, 48, **_WHOLE)),
+    "head": Tunable("model", "head", Choices(("student_t", "normal", "laplace"))),
+    "normalisation": Tunable("model", "normalisation", Choices(("last", "instance", "none"))),
     "embedding-size": Tunable("model", "embedding_size", Numbers(16, 256, **_WHOLE, multiple=8)),
     "pooling": Tunable("model", "pooling", Choices(("last", "mean", "attention"))),
     "lookback": Tunable("task", "lookback", Numbers(8, 512, **_WHOLE)),
@@ -79,8 +81,8 @@ TUNABLES: dict[str, Tunable] = {
 }
 """By the names that the command line gives them."""
 
-_ONLY: dict[str, Kind] = {"lookback": "series", "head": "series", "steps": "symbols", "embedding-size": "symbols",
-                          "pooling": "labels"}  # fmt: skip
+_ONLY: dict[str, Kind] = {"lookback": "series", "head": "series", "normalisation": "series", "steps": "symbols",
+                          "embedding-size": "symbols", "pooling": "labels"}  # fmt: skip
 
 USUAL = ("learning-rate", "hidden-size", "layers", "dropout", "order", "lookback")
 """Those that are tuned where none is named, as far as the model has them."""
@@ -93,7 +95,7 @@ def applies(name: str, settings: Mapping[str, Mapping[str, Any]], kind: Kind, va
         return False
     if name == "model":
         return True
-    chosen = settings["family"]["name"]
+    chosen = type(family({"name": settings["family"]["name"]}))
     if tunable.group == "family":
         own = {key: one for key, one in settings["family"].items() if key != tunable.key}
         try:
@@ -101,8 +103,10 @@ def applies(name: str, settings: Mapping[str, Mapping[str, Any]], kind: Kind, va
         except ValidationError:
             return False
         return True
-    if tunable.group != "task" and not issubclass(type(family({"name": chosen})), NetworkFamily):
+    if tunable.group != "task" and not (chosen.direct or issubclass(chosen, NetworkFamily)):
         return False
+    if name == "normalisation":
+        return chosen.direct or settings["model"].get("decoding") == "direct"
     if tunable.group == "truncation":
         return settings["training"].get("strategy") == TRUNCATED
     return not tunable.optimizers or settings["optimizer"].get("name", "adamw") in tunable.optimizers
@@ -135,7 +139,7 @@ def tunable(name: str) -> Tunable:
     Raises:
         ConfigurationError: where there is none, or it is part of the task, not of the model.
     """
-    if name in ("horizon", "period", "split", "target", "fill", "unit", "encoding", "seed"):
+    if name in ("horizon", "period", "split", "target", "fill", "unit", "encoding", "frames-per-beat", "seed"):
         raise ConfigurationError(f"{name!r} says what is asked, or on what, and has no best value: it cannot be tuned")
     if name not in TUNABLES:
         raise ConfigurationError(f"{name!r} is no setting that can be tuned; known: {', '.join(TUNABLES)}")

@@ -115,11 +115,12 @@ def tune(
     if not first.task.split.validation:
         raise ConfigurationError("the split has no validation part: there is nothing to choose settings by")
     begun, usual = space.defaults(first)
+    measure = "CRPS" if first.training.loss == "crps" else "nats"
     # In a folder that is there, another process may be at work: what is new in it is not ours to take away.
     with nullcontext() if folder.exists() else making(folder):
         kept = shared.storage_of(storage, folder / JOURNAL)
         work = shared.SharedStudy(kept, study, first.training.seed, begun, pruning)
-    tuner = _Tuner(data, folder, space, work, device, observer, dict(reading or {}), usual)
+    tuner = _Tuner(data, folder, space, work, device, observer, dict(reading or {}), usual, measure)
     try:
         work.agree({**json.loads(json.dumps(space.to_dict())), "data": _fingerprint(data)})
         tuner.work(most, math.inf if time_budget is None else time.monotonic() + time_budget)
@@ -140,6 +141,7 @@ class _Tuner:
     observer: Observer
     reading: dict[str, Any]
     defaults: bool
+    measure: str
     deadline: float = field(default=math.inf, init=False)
 
     def work(self, most: int | None, deadline: float) -> None:
@@ -174,7 +176,8 @@ class _Tuner:
         return found
 
     def _found(self) -> Tuning:
-        unit = {"series": "step of the scaled series", "symbols": "symbol", "labels": "sequence"}[self.space.kind]
+        units = {"series": "step of the scaled series", "symbols": "symbol", "labels": "sequence", "music": "frame"}
+        unit = f"{self.measure} a {units[self.space.kind]}"
         return Tuning(self.study.name, self.folder, self.study.trials(), {}, self.defaults, unit)
 
     def _run(self, trial: Trial) -> None:
@@ -187,22 +190,25 @@ class _Tuner:
         if twins := [one for one in self.study.trials() if one.state == "finished" and one.settings == plain]:
             self.study.finish(trial, twins[0].loss)  # the same settings and seed would come to the same
             return
-        loss = reason = None
         try:
-            training = prepare(self.data, run_folder(self.folder, trial.number), **settings).to(self.device)
-            _resume_or_clear(training)
-            training.observers = [_Watch(self, trial, training)]
-            if training.fit() == "interrupted":
-                raise KeyboardInterrupt
-            loss = training.position.best
-        except _Hopeless:
-            pass
+            loss, reason = self._trained(trial, settings), None
         except _Late:
             raise
         except Exception as error:  # whatever it is, the study goes on
             words = str(error) if isinstance(error, ThroughtimeError) else f"{type(error).__name__}: {error}"
-            reason = shorten(" ".join(words.split()), 300, placeholder=" …")
+            loss, reason = None, shorten(" ".join(words.split()), 300, placeholder=" …")
         self.study.finish(trial, loss, reason)
+
+    def _trained(self, trial: Trial, settings: dict[str, dict[str, Any]]) -> float | None:
+        """The lowest validation loss of one training; `None` where it was ended as it lagged behind."""
+        training = prepare(self.data, run_folder(self.folder, trial.number), **settings).to(self.device)
+        _resume_or_clear(training)
+        training.observers = [_Watch(self, trial, training)]
+        with suppress(_Hopeless):
+            if training.fit() == "interrupted":
+                raise KeyboardInterrupt
+            return training.position.best
+        return None
 
 
 class _Hopeless(Exception):  # noqa: N818

@@ -263,10 +263,10 @@ def _causal(module: Any) -> list[Block]:
     """Of block l: K H (I + H) weights in two convolutions, their 2 H scales and 2 H biases, and what passes them by."""
     found, hidden, taps = [], module.hidden_size, module.kernel_size
     for index, block in enumerate(module.blocks):
-        width, bias = (module.input_size if index == 0 else hidden), block.convolutions[0].bias is not None
+        width, bias = (module.input_size if index == 0 else hidden), module.bias
         parts = {"convolutions": taps * hidden * (width + hidden), "scales": 2 * hidden}
         words = f"{taps} × {hidden} × ({width} + {hidden}) + 2 × {hidden} scales"
-        if bias:
+        if bias or module.norm == "batch":
             parts["biases"], words = 2 * hidden, f"{words} + 2 × {hidden} biases"
         worked = f"{taps} × {hidden} × ({width} + {hidden})"
         beside = width != hidden
