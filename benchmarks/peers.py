@@ -15,7 +15,7 @@ from pathlib import Path
 from _common import DATA, RESULTS, busy, idle_or_leave, place
 from _forecasters.job import Effort
 from _forecasters.libraries import LIBRARIES, Library, Model
-from _forecasters.pages import Group, grouped, picture, section, settings, times_to_quality
+from _forecasters.pages import Group, by_year, grouped, picture, section, settings, times_to_quality
 from _forecasters.running import Outcome, file_of, outcome_of
 from _forecasters.tasks import TASKS, Task
 from _page import ROOT, write_section
@@ -123,7 +123,7 @@ def jobs(
             if (len(task.question.origins) > 1 and not model.rolls) or (seed > 0 and not model.counts):
                 continue
             usual = model.effort(task, seed, chosen.threads, chosen.cap)
-            budgets = list(model.budgets) if task.lookback is not None else []
+            budgets = list(model.budgets) if task.swept else []
             if chosen.quick:
                 budgets = budgets[:1] or [usual.budget]
             elif usual.budget not in budgets:
@@ -146,13 +146,17 @@ def told(outcome: Outcome, library: Library, model: Model) -> str:
 def write(folder: Path, page: Path) -> None:
     """Each task's section, and the settings."""
     outcomes = [Outcome.from_file(file) for file in sorted(folder.glob("*/*.json"))]
-    write_section("settings", settings(TASKS), page)
-    for task in TASKS:
+    single = [task for task in TASKS if task.year is None]
+    write_section("settings", settings(single), page)
+    years = [task for task in TASKS if task.year is not None and (DATA / task.file).exists()]
+    if years and (content := by_year(years, outcomes)):
+        write_section("years", content, page)
+    for task in single:
         groups = grouped(task, outcomes)
         if not groups or not (DATA / task.file).exists():
             continue
         content = f"{described(groups)}\n\n{section(task, groups)}"
-        if task.lookback is not None:
+        if task.swept:
             file = page.parent / "pictures" / f"peers-{task.name}.png"
             picture(groups, task.naive()["MAE"], file)
             content += (

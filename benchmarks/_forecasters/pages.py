@@ -105,6 +105,30 @@ def spread(values: list[float]) -> str:
     return f"{fmean(values):.4g} ({min(values):.4g}–{max(values):.4g})"
 
 
+def by_year(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> str:
+    """A row a model, a column a year: mean errors over the seeds, and their mean; empty where nothing is known."""
+    rows = [["season before", *(task.naive()["MAE"] for task in tasks)]]
+    found = {group.title: {} for task in tasks for group in grouped(task, outcomes) if group.done}
+    for task in tasks:
+        for group in grouped(task, outcomes):
+            if group.done:
+                found[group.title][task.name] = fmean(group.values(lambda outcome: outcome.figures["MAE"]))
+    rows += [[title, *(errors.get(task.name) for task in tasks)] for title, errors in found.items()]
+    if not found:
+        return ""
+    heads = ["", *(str(task.year) for task in tasks), "mean"]
+    return table(heads, [[str(title), *map(_error, errors), _error(_mean(errors))] for title, *errors in rows])
+
+
+def _mean(errors: Sequence[float | None]) -> float | None:
+    known = [error for error in errors if error is not None]
+    return fmean(known) if len(known) == len(errors) else None
+
+
+def _error(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
 def time_to(groups: list[Group], quality: float, metric: str = "MAE") -> tuple[float, Group] | None:
     """The least mean time of fitting and forecasting whose mean error is `quality` or better, and with what."""
     reached = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from _common import data_file
@@ -44,6 +44,7 @@ class Task:
         question: what is to be forecast.
         material: reads the rows.
         lookback: rows that all read; None where it is left to the libraries.
+        year: of several alike, each forecast from those before it, which; they share a table.
     """
 
     name: str
@@ -53,6 +54,12 @@ class Task:
     question: Question
     material: Callable[[Question], Material]
     lookback: int | None = None
+    year: int | None = None
+
+    @property
+    def swept(self) -> bool:
+        """Whether several budgets are tried."""
+        return self.lookback is not None and self.year is None
 
     @cached_property
     def rows(self) -> Material:
@@ -66,7 +73,7 @@ class Task:
 
     def figures(self, forecasts: np.ndarray) -> dict[str, float]:
         """Each metric of forecasts, [context, horizon]."""
-        return METRICS[self.name](forecasts, self.rows, self.question)
+        return METRICS[self.name.partition("-")[0]](forecasts, self.rows, self.question)
 
     def naive(self) -> dict[str, float]:
         """The figures of the season before, which cost nothing."""
@@ -76,9 +83,9 @@ class Task:
         return self.figures(np.stack(made))
 
 
-def passengers(question: Question) -> Material:
+def passengers(question: Question, year: int = 1960) -> Material:
     rows = _columns("stat/AirPassengers.csv")
-    values = np.array(rows["Passengers"], float)
+    values = np.array(rows["Passengers"][: 12 * (year - 1948)], float)
     known = values[: -question.horizon]
     start = f"{rows['Date'][0]}-01"
     return Material(("passengers",), (start,), (known,), (np.empty(0),), values[None, -question.horizon :])
@@ -134,6 +141,7 @@ def _of_etth1(forecasts: np.ndarray, rows: Material, question: Question) -> dict
 
 
 METRICS = {"passengers": _of_passengers, "m4": _of_m4, "etth1": _of_etth1}
+YEARS = range(1955, 1960)
 
 TASKS = (
     Task(
@@ -165,5 +173,18 @@ TASKS = (
         "ett/ETTh1.csv",
         Question(24, 24, "h", tuple(range(0, 4 * 30 * 24 - 23, 24))),
         etth1,
+    ),
+    *(
+        Task(
+            f"passengers-{year}",
+            f"AirPassengers, {year}",
+            f"The 12 months of {year} from those before; the mean absolute error is in thousands of passengers.",
+            "stat/AirPassengers.csv",
+            Question(12, 12, "MS"),
+            partial(passengers, year=year),
+            24,
+            year,
+        )
+        for year in YEARS
     ),
 )
