@@ -18,7 +18,7 @@ from job import Forecaster, Job, moments, serve  # noqa: E402
 import throughtime as tt  # noqa: E402
 from throughtime.artifacts import SeriesRun  # noqa: E402
 
-SAMPLES = 100
+SAMPLES = 200
 
 
 def fit(job: Job) -> Forecaster:

@@ -14,7 +14,7 @@ from throughtime import ArtifactError, ConfigurationError
 from throughtime.artifacts import OptimizerSettings, RunConfiguration, SeriesTask, TrainingSettings, load, store
 from throughtime.data import read_series
 from throughtime.models import SymbolModelConfiguration
-from throughtime.training import prepare
+from throughtime.training import Training, prepare, resume
 
 
 @pytest.fixture
@@ -102,6 +102,13 @@ def test_a_description_of_data_that_is_none_is_refused(run, key, value) -> None:
     assert isinstance(caught.value, ArtifactError)
 
 
+def test_a_number_that_no_integer_holds_is_refused(run, monkeypatch) -> None:
+    monkeypatch.setattr("throughtime.artifacts.series.SeriesRun._restore", lambda self: int(self.data["scaler"]))
+    change(run / store.DATA, "scaler", float("inf"))
+    with pytest.raises(ArtifactError, match=r"data\.json is damaged.*cannot convert float infinity"):
+        load(run)
+
+
 def test_a_model_and_a_task_must_agree() -> None:
     settings = {"throughtime": "0", "task": SeriesTask(horizon=1, lookback=1), "training": TrainingSettings()}
     with pytest.raises(ValueError, match="needs a model of values"):
@@ -114,23 +121,49 @@ def test_rates_that_are_none_are_refused(rate) -> None:
         OptimizerSettings(learning_rate=rate)
 
 
-def test_a_run_of_format_1_is_read_as_it_was(tmp_path) -> None:
+@pytest.fixture
+def planned(tmp_path) -> Training:
+    """A finished training with a column known in advance, without the tensors that format 1 had not."""
     rows = np.arange(80)
-    data = read_series(pl.DataFrame({"y": np.sin(rows / 3), "plan": rows % 7 * 100.0}), targets="y", future="plan")
-    family = {"hidden_size": 4}
-    training = prepare(data, tmp_path / "run", task={"horizon": 4, "lookback": 8}, family=family,
+    pl.DataFrame({"y": np.sin(rows / 3), "plan": rows % 7 * 100.0}).write_csv(tmp_path / "planned.csv")
+    data = read_series(tmp_path / "planned.csv", targets="y", future="plan")
+    training = prepare(data, tmp_path / "run", task={"horizon": 4, "lookback": 8}, family={"hidden_size": 4},
                        training={"epochs": 1})  # fmt: skip
     training.fit()
-    path = tmp_path / "run" / store.CONFIGURATION
-    content = json.loads(path.read_text())
+    for name in (store.WEIGHTS, store.CHECKPOINT):
+        tensors, metadata = store.read_tensors(tmp_path / "run" / name)
+        old = {name: tensor for name, tensor in tensors.items() if "embedding." not in name}
+        assert len(old) == len(tensors) - 2
+        store.write_tensors(tmp_path / "run" / name, old, metadata)
+    return training
+
+
+def of_format_1(run: Path) -> None:
+    content = json.loads((run / store.CONFIGURATION).read_text())
     del content["training"]["loss"], content["task"]["transform"], content["model"]["direct"]
-    path.write_text(json.dumps(content | {"format": 1}))
-    weights, _ = store.read_tensors(tmp_path / "run" / store.WEIGHTS)
-    old = {name: tensor for name, tensor in weights.items() if not name.startswith("embedding")}
-    assert len(old) == len(weights) - 2
-    store.write_tensors(tmp_path / "run" / store.WEIGHTS, old)
-    training.model.embedding = nn.Identity()
-    np.testing.assert_array_equal(load(tmp_path / "run").score(data.series[0]), training.run.score(data.series[0]))
+    (run / store.CONFIGURATION).write_text(json.dumps(content | {"format": 1}))
+
+
+def test_a_run_of_format_1_is_read_as_it_was(planned, tmp_path) -> None:
+    of_format_1(tmp_path / "run")
+    data = planned.run.read()
+    planned.model.embedding = nn.Identity()
+    np.testing.assert_array_equal(load(tmp_path / "run").score(data.series[0]), planned.run.score(data.series[0]))
+
+
+def test_a_run_of_format_1_goes_on(planned, tmp_path) -> None:
+    of_format_1(tmp_path / "run")
+    further = resume(load(tmp_path / "run", weights=False), epochs=2)
+    assert (further.model.embedding.mean, further.model.embedding.deviation) == (0, 1)
+    assert further.fit() == "epochs"
+    assert load(tmp_path / "run").model.embedding.deviation == 1
+
+
+def test_what_a_run_of_format_2_lacks_is_a_fault(planned, tmp_path) -> None:
+    with pytest.raises(ArtifactError, match=r"model\.safetensors does not fit .*embedding\.deviation differs"):
+        load(tmp_path / "run")
+    with pytest.raises(ArtifactError, match=r"is no checkpoint of this model"):
+        resume(load(tmp_path / "run", weights=False))
 
 
 def test_weights_of_another_model_are_refused(tmp_path) -> None:

@@ -265,6 +265,8 @@ def test_a_line_with_strange_symbols_is_told_of(text_run):
     ("content", "columns", "match"),
     [
         (b"1,2\n", COLUMNS, r"line 1: '1,2' is neither a header that names 'time', 'y', 'wind', nor a row of 3 cells"),
+        (b"a,b,c\n1,2,3\n", COLUMNS, r"line 1: 'a,b,c' is neither a header that names 'time', 'y', 'wind', nor a row"),
+        (b"\xff\xfe\x01\n", COLUMNS, r"line 1 is not text: neither UTF-8 nor CP949"),
         (b"2024-01-01T00:00,1,2\n", (), r"is no header: begin with one that names 'time', 'y', 'wind'"),
         (b"", COLUMNS, r"no line that could be scored: 0 lines"),
         (b"time,y,wind\nx,1,2\n", COLUMNS, r"no line that could be scored: 2 lines"),

@@ -39,6 +39,13 @@ def test_classes_and_lengths(throughtime, tmp_path, arguments, classes, lengths)
     assert "picture: " in throughtime("describe", *arguments).out
 
 
+def test_a_folder_of_labelled_recordings_is_pointed_at(throughtime, tmp_path) -> None:
+    assert "LABEL_anything.wav: --task classify describes those" in throughtime("describe", "tones").err
+    for file in (tmp_path / "tones").iterdir():
+        file.rename(file.with_stem(file.stem.replace("_", "")))
+    assert throughtime("describe", "tones").err == ""
+
+
 def test_missing_values_are_counted_and_mended(throughtime) -> None:
     assert throughtime("describe", "moves.ts", "--json").json["features"][0]["missing"] == 1
     mended = throughtime("describe", "moves.ts", "--fill", "forward", "--json").json

@@ -1,5 +1,6 @@
 """Music from the command line: described, trained on, evaluated, played on, and what is refused."""
 
+import math
 import shutil
 import sys
 
@@ -52,17 +53,26 @@ def test_train_tells_what_a_frame_is(throughtime, tunes, tmp_path):
 
 def test_a_single_piece_is_enough(throughtime, tunes, tmp_path):
     assert throughtime("train", tunes / "5.mid", *SMALL, "--out", tmp_path / "run").code == 0
+    counted = throughtime("train", tunes / "5.mid", *SMALL, "--split", "1,4,3", "--out", tmp_path / "counted")
+    assert "train the rest, validation 4 pieces or frames" in counted.out
     assert throughtime("evaluate", tmp_path / "run", "--json").json["symbols"] == 3
 
 
 def test_evaluate(throughtime, run, tunes, tmp_path):
     own = throughtime("evaluate", run, "--json", "--out", tmp_path / "figures").json
     assert (own["part"], own["unit"]) == ("test part", "frame")
+    assert own["model"].keys() == {"nats", "bits"}
     assert own["baselines"].keys() == {"key frequencies", "each key's last frame"}
     assert (tmp_path / "figures" / "evaluation.png").stat().st_size > 5_000
     other = throughtime("evaluate", run, tunes / "1.mid", "--json").json
     assert (other["part"], other["symbols"]) == ("1.mid", 13)
     assert "1.mid: 13 frames" in throughtime("evaluate", run, tunes / "1.mid").out
+
+
+def test_figures_on_disk_are_json_where_they_are_no_numbers(throughtime, run, tmp_path, monkeypatch):
+    monkeypatch.setattr("throughtime.evaluation.Likelihood.to_dict", lambda self: {"nats": math.inf})
+    assert throughtime("evaluate", run, "--out", tmp_path).code == 0
+    assert (tmp_path / "evaluation.json").read_text() == '{\n  "nats": null\n}\n'
 
 
 def test_generate_writes_midi_and_a_picture(throughtime, run, tunes, tmp_path):

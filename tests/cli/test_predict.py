@@ -1,5 +1,7 @@
 """Labelled sequences from the command line: train, evaluate, predict, and what is refused."""
 
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -51,11 +53,38 @@ def test_predictions_need_no_labels(throughtime, run, tmp_path):
     path = write_gestures(tmp_path / "new.csv", cases=5, labels=False)
     outcome = throughtime("predict", run, path, "--out", tmp_path / "told.csv")
     assert outcome.code == 0
-    assert "5 cases: " in outcome.out
+    assert re.match(r"5 cases: (down|up) × \d.*; p not calibrated; saved ", outcome.out)
     table = pl.read_csv(tmp_path / "told.csv")
     assert table.columns == ["name", "predicted", "p(down)", "p(up)"]
     assert table["name"].to_list() == ["r0", "r1", "r2", "r3", "r4"]
     np.testing.assert_allclose(table["p(down)"] + table["p(up)"], 1)
+
+
+def test_few_cases_are_told_one_by_one(throughtime, run, tmp_path):
+    path = write_gestures(tmp_path / "new.csv", cases=1, labels=False)
+    out = throughtime("predict", run, path, "--out", tmp_path / "told.csv").out
+    assert re.match(r"r0: class (down|up), p (0\.\d\d|1\.00); p not calibrated; saved ", out)
+
+
+def test_cases_that_were_trained_on_are_told_of(throughtime, run, gestures, tmp_path):
+    out = throughtime("predict", run, "--out", tmp_path / "told.csv").out
+    assert f"% right, but trained on 32 of them (the rest: throughtime evaluate {run})" in out
+    other = write_gestures(tmp_path / "new.csv", cases=8)
+    assert "trained on" not in throughtime("predict", run, other, "--out", tmp_path / "told.csv").out
+
+
+def test_a_run_is_told_of_in_plain_lines(throughtime, run, gestures, tmp_path):
+    read = "40 cases of 2 classes (down, up), 4–6 steps each of x, y"
+    steps = throughtime("info", run, "--json").json["steps"]
+    assert steps == 32
+    out = " ".join(throughtime("info", run).out.replace("│", " ").split())
+    assert read in out
+    assert not [word for word in ("None", "{", "'") if word in out]
+    options = ["--task", "classify", "--label", "gesture", "--split", "0.6,0.2,0.2"]
+    outcome = throughtime("train", gestures, *options, *SMALL, "--out", tmp_path / "run")
+    assert read in outcome.out
+    assert "shuffled, class by class" in outcome.out
+    assert "not calibrated" not in throughtime("predict", tmp_path / "run").out
 
 
 def test_predictions_beside_the_truth(throughtime, run, gestures):
@@ -70,7 +99,9 @@ def test_numbers_are_told_with_intervals(throughtime, tmp_path):
     path = write_gestures(tmp_path / "numbers.csv", numbers=True)
     columns = ["--task", "regress", "--label", "gesture", "--id", "recording"]
     given = [path, *columns, "--head", "normal", "--out", tmp_path / "run"]
-    assert throughtime("train", *given, *SMALL).code == 0
+    assert "test 20%, shuffled\n" in re.sub(" +\n", "\n", throughtime("train", *given, *SMALL).out)
+    out = throughtime("predict", tmp_path / "run", write_gestures(tmp_path / "few.csv", 2, labels=False)).out
+    assert re.match(r"r0: -?\d\S*, r1: -?\d\S*; saved ", out)
     content = throughtime("predict", tmp_path / "run", "--json").json
     assert content["least"] <= content["median"] <= content["most"]
     assert {"mae", "rmse", "r2"} == throughtime("evaluate", tmp_path / "run", "--json").json["model"].keys()
@@ -103,7 +134,7 @@ def test_the_other_commands_on_a_run_of_labels(throughtime, run):
         (["--task", "classify", "--label", "gesture", "--id", "recording", "--head", "normal"], "categorical"),
         (["--task", "classify", "--label", "gesture", "--id", "recording", "--model", "ar:3"], "use a network such"),
         (["--pooling", "mean"], "--pooling is for whole sequences with labels: say --task"),
-        (["--class-weights", "balanced"], "--class-weights is for whole sequences with labels"),
+        (["--class-weights", "balanced"], "with labels: say --task classify too"),
     ],
 )
 def test_strangers_are_refused_in_a_line(throughtime, gestures, tmp_path, options, words):

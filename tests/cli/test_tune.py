@@ -19,6 +19,16 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.parametrize("task", ["classify", "regress"])
+def test_a_few_labelled_cases_are_tuned_too(throughtime, task) -> None:
+    rows = [f"{sign * step},{step % 3}:{sign}" for sign in (1, -1) for step in range(1, 21)]
+    head = "@classLabel true 1 -1" if task == "classify" else "@targetLabel true"
+    Path("moves.ts").write_text("\n".join([head, "@data", *rows]) + "\n")
+    found = throughtime("tune", "moves.ts", "--task", task, "--trials", 2, "--epochs", 1, "--json")
+    assert (found.code, len(found.json["trials"])) == (0, 2)
+    assert throughtime("train", "moves.ts", "--config", "runs/moves-tune/best.json", "--out", "a").code == 0
+
+
 def test_tuned_and_trained_by_what_was_found(throughtime, samples) -> None:
     found = throughtime("tune", samples / "book.txt", *SMALL, *NARROW, "--trials", 3, "--seed", 5, "--json")
     assert found.code == 0

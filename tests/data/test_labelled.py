@@ -206,7 +206,7 @@ def test_header_tags_that_say_nothing_are_noted(tmp_path) -> None:
 def test_other_readers_say_whose_file_it_is(tmp_path) -> None:
     with pytest.raises(
         DataError,
-        match=r"a\.ts is a file of the UCR/aeon archive, labelled sequences: for read_labelled, or train --task",
+        match=r"a\.ts is a file of the UCR/UEA archive, labelled sequences: for throughtime train and predict",
     ):
         read_series(archive(tmp_path, ["1:a"]))
     with pytest.raises(DataError, match=r"a folder with a\.ts in it: labelled sequences are read one file at a time"):
@@ -312,6 +312,29 @@ def test_a_row_a_sequence(tmp_path) -> None:
         read_labelled(written(tmp_path, "id,label,s1,s2,s3\nu,1,1,,3\nv,2,4,5,\n"))
     with pytest.raises(DataError, match=r"line 3: series 'v' has no value"):
         read_labelled(written(tmp_path, "id,label,s1,s2,s3\nu,1,1,2,3\nv,2,,,\n"))
+
+
+def test_a_later_row_a_sequence_is_read_alike(tmp_path) -> None:
+    layout = read_labelled(written(tmp_path, "label,x,y_,z\nup,1,2,3\ndown,4,5,6\n")).layout
+    layout = LabelledLayout.from_dict(json.loads(json.dumps(layout.to_dict())))
+    turned = read_labelled(written(tmp_path, "z,x,y_\n3,1,2\n"), layout=layout, labels_needed=False)
+    assert turned.sequences[0][:, 0].tolist() == [1, 2, 3]
+    with pytest.raises(DataError, match=r"has no column 'z', a step that was trained on \(empty cells end.*'x', 'y_'"):
+        read_labelled(written(tmp_path, "x,y_\n1,2\n"), layout=layout, labels_needed=False)
+
+
+def test_a_column_that_may_be_the_id_is_asked_for(tmp_path) -> None:
+    text = LONG.replace("id,", "who,")
+    question = "each row is read as one sequence of 2 steps; is 'who' the id? --id who"
+    assert question in read_labelled(written(tmp_path, text)).notes
+    for others in (text + "u,3,0.1,down\n", "who,t,x,label\nu,1,0.1,up\nv,1,0.9,down\n"):
+        assert question not in read_labelled(written(tmp_path, others)).notes
+
+
+@pytest.mark.parametrize("name", ["id", "case", "sequence", "recording", "Series", "unique_id"])
+def test_ids_are_found_by_their_names(tmp_path, name) -> None:
+    data = read_labelled(written(tmp_path, LONG.replace("id,", f"{name},")))
+    assert (data.layout.columns.id, len(data)) == (name, 2)
 
 
 def test_a_row_a_sequence_without_a_header_begins_with_its_label(tmp_path) -> None:

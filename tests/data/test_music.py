@@ -173,6 +173,14 @@ def test_time_in_seconds_is_refused(tmp_path: Path):
         read_midi(tmp_path / "a.mid")
 
 
+def test_a_small_file_that_lasts_for_ever_is_refused(tmp_path: Path):
+    track = b"\0\x90\x3c\x40\xff\xff\xff\x7f\x80\x3c\0\0\xff\x2f\0"  # a note of 2^28 beats
+    header = b"MThd\0\0\0\6\0\0\0\1\0\1MTrk\0\0\0"
+    (tmp_path / "a.mid").write_bytes(header + bytes([len(track)]) + track)
+    with pytest.raises(DataError, match=r"a\.mid lasts 536,870,910 frames at 2 a beat, expected 10,000,000 at most"):
+        read_midi(tmp_path / "a.mid")
+
+
 def test_without_mido_it_is_told_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(__import__("sys").modules, "mido", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'throughtime\[music\]'"):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from throughtime import DataError
+from throughtime import ConfigurationError, DataError, ShapeError
 from throughtime.data import (
     Excerpt,
     MusicData,
@@ -145,6 +147,38 @@ def test_a_description_in_figures():
     assert found.to_dict()["kind"] == "music"
     assert not {"first", "shares"} & found.to_dict().keys()
     assert [len(axes.patches) for axes in found.plot().axes] == [2, 88]
+
+
+def test_what_read_midi_returns_is_a_piece():
+    strange = MusicData((scale(6).astype(np.uint8) * 80, scale(4) * 0.5), ("a", "b"))
+    assert [piece.dtype for piece in strange.pieces] == [bool, bool]
+    np.testing.assert_array_equal(strange.pieces[0], scale(6))
+    assert strange.describe().held == MusicData((scale(6), scale(4)), ("a", "b")).describe().held
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        (((), ()), DataError, r"0 pieces have 0 names.*at least one piece"),
+        (((scale(4), scale(6)), ("a", "a")), DataError, r"2 pieces have 2 names, 1 of them different"),
+        (((scale(4),), ("a", "b")), DataError, r"1 pieces have 2 names"),
+        (((scale(4), scale(4)[:, :60]), ("a", "b")), ShapeError, r"piece 'b' is \[4, 60\], expected \[time, 88\]"),
+        (((scale(4)[:0],), ("a",)), DataError, r"piece 'a' has no frame"),
+        (((scale(4) * np.nan,), ("a",)), DataError, r"piece 'a' is of float64 with values that are no numbers"),
+        (((scale(4),), ("a",), 0), ConfigurationError, r"frames_per_beat=0: expected 1 to 480"),
+    ],
+)
+def test_no_music(settings: tuple, error: type[Exception], words: str):
+    with pytest.raises(error, match=words):
+        MusicData(*settings)
+
+
+def test_silence_is_described():
+    found = MusicData((np.zeros((4, 88), bool),), ("a",)).describe()
+    assert (found.lowest, found.highest, found.most, found.silent) == (None, None, 0, 1.0)
+    Console(file=(shown := StringIO())).print(found.table())
+    assert "none" in shown.getvalue()
+    assert found.plot().axes[0].get_ylim() == (0, 88)
 
 
 def test_a_piano_roll_has_a_bar_a_note_and_a_line_where_the_given_ends():

@@ -455,7 +455,7 @@ def test_public_files_that_need_a_word(tmp_path):
         read_series(SHARED / "stat/stocks.csv")
     with pytest.raises(DataError, match="a MATLAB file; write its series as CSV"):
         read_series(SHARED / "jsb_chorales/JSB_Chorales.mat")
-    with pytest.raises(DataError, match="UCR/aeon archive"):
+    with pytest.raises(DataError, match="UCR/UEA archive"):
         read_series(SHARED / "ucr/GunPoint/GunPoint_TRAIN.ts")
 
 

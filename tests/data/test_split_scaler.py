@@ -43,7 +43,7 @@ def test_a_part_may_be_given_in_rows():
     assert Split(1, 0, 1).bounds(2) == (1, 1, 2)
     assert Split(0.9, 0.1, 7).bounds(50) == (38, 43, 50)
     assert Split.from_dict(json.loads(json.dumps(Split(1, 12, 24).to_dict()))) == Split(1, 12, 24)
-    assert Split(0.9, 0.1, 7).words == "train the rest, validation 10%, test 7 rows"
+    assert Split(0.9, 0.1, 7).words() == "train the rest, validation 10%, test 7 rows"
     with pytest.raises(DataError, match="36 rows leave the train part empty"):
         Split(1, 12, 24).bounds(36)
 

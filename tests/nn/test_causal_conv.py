@@ -18,6 +18,7 @@ from throughtime import (
     Checkpointed,
     ConfigurationError,
     Full,
+    RandomTruncation,
     ShapeError,
     Truncated,
     UnsupportedError,
@@ -298,24 +299,41 @@ def test_a_batch_is_normalised_by_its_steps_without_padding() -> None:
         variance, mean = torch.var_mean(values, 0, correction=0)
         values = ((values - mean) / (variance + 1e-5).sqrt() * norm.weight + norm.bias).clamp(min=0)
         old = before[f"blocks.0.norms.{index}.running_mean"]
-        torch.testing.assert_close(layer.blocks[0].norms[int(index)].running_mean, old)
         before[f"mean {index}"] = 0.9 * old + 0.1 * mean
+        old = before[f"blocks.0.norms.{index}.running_var"]
+        before[f"variance {index}"] = 0.9 * old + 0.1 * variance * len(values) / (len(values) - 1)
     output, _ = layer(x, lengths=LENGTHS)
     torch.testing.assert_close(output[real], (values + wanted).clamp(min=0))
     assert not output[~real].any()
     for index, norm in enumerate(block.norms):
         torch.testing.assert_close(norm.running_mean, before[f"mean {index}"])
+        torch.testing.assert_close(norm.running_var, before[f"variance {index}"])
     output.sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in layer.parameters())
 
 
-def test_a_single_step_has_no_variance_to_be_normalised_by() -> None:
-    layer, x = CausalConv(3, 5, norm="batch"), torch.randn(1, 1, 3)
-    with pytest.raises(ShapeError, match="got 1 steps in training mode"):
-        layer(x)
-    with pytest.raises(ShapeError, match="got 0 steps in training mode"):
-        layer(torch.randn(2, 1, 3), lengths=torch.tensor([0]))
-    assert layer.eval()(x)[0].shape == (1, 1, 5)
+def test_a_single_step_has_no_variance_and_is_normalised_by_what_was_before() -> None:
+    layer = made({"input_size": 3, "hidden_size": 5, "norm": "batch"})
+    x, only = inputs(layer), torch.tensor([0, 1, 0, 0])
+    wanted = layer(x[:1])[0], layer(x, lengths=only)[0], layer(x[:1, :1])[0]
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    layer.train()
+    assert torch.equal(layer(x[:1, :1])[0], wanted[2])
+    assert torch.equal(layer(x, lengths=only)[0], wanted[1])
+    assert not layer(x, lengths=torch.zeros(4, dtype=torch.long))[0].any()
+    assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())
+    assert not torch.equal(layer(x[:1])[0], wanted[0])
+
+
+def test_in_training_a_normalised_batch_is_not_taken_in_pieces() -> None:
+    model = SequenceModel(nn.Identity(), CausalConv(2, 3, norm="batch"), NormalHead(3, 1))
+    batch = Batch(torch.randn(6, 3, 2), torch.randn(6, 3, 1))
+    backward(model, batch, negative_log_likelihood, Full())
+    for strategy in (Truncated(2), Checkpointed(2), RandomTruncation(2, 4)):
+        with pytest.raises(UnsupportedError, match="a mean and variance of its own: use Full"):
+            backward(model, batch, negative_log_likelihood, strategy)
+        backward(model.eval(), batch, negative_log_likelihood, strategy)
+        model.train()
 
 
 @pytest.mark.parametrize("norm", ["weight", "batch"])

@@ -156,8 +156,9 @@ def test_without_a_validation_part_there_is_no_loss(text: TextData, values: np.n
         fitting.fit()
         assert [event for event, _ in told] == ["begin", "end"]
         assert fitting.position.best == math.inf
-        assert sorted(contents(fitting.run.folder)) == [name for name in FILES if name != store.METRICS]
-        assert "best validation loss" in load(fitting.run.folder).summary()
+        assert sorted(contents(fitting.run.folder)) == FILES
+        summary = load(fitting.run.folder).summary()
+        assert (summary["steps"], summary["validations"], summary["best validation loss"]) == (1, 0, None)
 
 
 def test_a_folder_with_a_run_is_refused_and_left_alone(text: TextData, tmp_path: Path) -> None:

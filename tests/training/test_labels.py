@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from throughtime import ConfigurationError, DataError, UnsupportedError, load, prepare, resume
-from throughtime.artifacts import ClassPredictions, LabelRun, Temperature, ValuePredictions
+from throughtime.artifacts import ClassPredictions, LabelRun, Temperature, ValuePredictions, store
 from throughtime.data import Labelled, LabelledLayout, read_labelled
 from throughtime.evaluation import Classification, Regression, labelling
 from throughtime.training import first_batch
@@ -158,10 +158,17 @@ def test_a_stopped_training_goes_on(tmp_path):
     ]
     pl.DataFrame(rows).write_csv(tmp_path / "pulses.csv")
     read = read_labelled(tmp_path / "pulses.csv")
-    prepare(read, tmp_path / "pieces", task=PARTED, family=SMALL["family"], training={"epochs": 1}).fit()
+    same = {"task": PARTED, "family": {"hidden_size": 8, "dropout": 0.3}, "optimizer": {"schedule": "constant"}}
+    prepare(read, tmp_path / "whole", training={"epochs": 2}, **same).fit()
+    prepare(read, tmp_path / "pieces", training={"epochs": 1}, **same).fit()
     further = resume(load(tmp_path / "pieces", weights=False), epochs=2)
     assert further.position.epoch == 1
     assert further.fit() == "epochs"
+    wanted, found = (store.read_tensors(tmp_path / name / store.CHECKPOINT)[0] for name in ("whole", "pieces"))
+    assert wanted.keys() == found.keys()
+    assert [name for name in wanted if not torch.equal(wanted[name], found[name])] == []
+    assert any("running" in name for name in wanted)
+    assert load(tmp_path / "pieces").temperature == load(tmp_path / "whole").temperature
     assert load(tmp_path / "pieces").temperature.cases == 3
     assert labelling(further.run, further.run.read()).cases == 6
 
@@ -205,6 +212,8 @@ def test_refusals(run, tmp_path):
     rare = Labelled(data.sequences, np.array([0] * 11 + [1]), data.names, data.layout)
     with pytest.raises(DataError, match=r"class 'up' has no case in the training part"):
         prepare(rare, tmp_path / "run", **SMALL)
+    with pytest.raises(ConfigurationError, match="there is no validation part to wait for"):
+        prepare(data, tmp_path / "run", training={"patience": 1})
     with pytest.raises(DataError, match=r"leave the validation part empty"):
         prepare(pulses(3), tmp_path / "run", task=PARTED, **SMALL)
     assert not (tmp_path / "run").exists()

@@ -329,7 +329,7 @@ def last_weights(folder: Path) -> dict[str, Tensor]:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("throughtime.training.series._BATCHES_OF_AN_EPOCH", 12)
+    monkeypatch.setattr("throughtime.training.epochs._FEWEST_BATCHES", 12)
 
 
 @pytest.mark.parametrize("name", NAMES)

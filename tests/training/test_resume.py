@@ -68,7 +68,7 @@ def assert_same(found: dict[str, Any], wanted: dict[str, Any]) -> None:
 @pytest.fixture
 def kinds(text, series, monkeypatch) -> dict[str, Callable[..., Training]]:
     """Small trainings of each kind: streams with a carry, and shuffled windows; both with dropout."""
-    monkeypatch.setattr("throughtime.training.series._BATCHES_OF_AN_EPOCH", 16)
+    monkeypatch.setattr("throughtime.training.epochs._FEWEST_BATCHES", 16)
     family = {"hidden_size": 6, "num_layers": 2, "dropout": 0.3}
 
     def symbols(folder: Path, optimizer: str = "adamw", **training: Any) -> Training:

@@ -7,6 +7,7 @@ from .calibrating import calibrated as calibrated
 from .calibrating import keep as keep
 from .calibrating import measured as measured
 from .calibration import Calibration as Calibration
+from .configuration import FORMAT as FORMAT
 from .configuration import LabelTask as LabelTask
 from .configuration import MusicTask as MusicTask
 from .configuration import OptimizerSettings as OptimizerSettings
@@ -15,6 +16,7 @@ from .configuration import SeriesTask as SeriesTask
 from .configuration import SymbolTask as SymbolTask
 from .configuration import TrainingSettings as TrainingSettings
 from .configuration import explained as explained
+from .continuation import Continuation as Continuation
 from .detector import Detector as Detector
 from .detector import Verdict as Verdict
 from .features import Per as Per

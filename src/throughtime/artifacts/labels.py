@@ -8,7 +8,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from scipy import stats
 from torch.distributions import Distribution, StudentT
 
 from .._errors import ConfigurationError, DataError, UnsupportedError
@@ -27,6 +26,7 @@ INPUTS, TARGET = "inputs", "target"
 """What the scales of the run are called."""
 
 _SEQUENCES_AT_ONCE = 128
+_NAMED = 5
 
 
 class LabelRun(Run):
@@ -35,6 +35,7 @@ class LabelRun(Run):
     Attributes:
         layout: how its data is read; its classes are in the order of the model's.
         temperature: that of its probabilities, fitted on the validation part.
+        words: what was read of its data, in words.
     """
 
     layout: LabelledLayout
@@ -42,12 +43,14 @@ class LabelRun(Run):
     task: LabelTask
     temperature: Temperature
     model: SequenceModel
+    words: str
 
     def _restore(self) -> None:
         assert isinstance(self.configuration.task, LabelTask)
         self.task = self.configuration.task
         self.layout = LabelledLayout.from_dict(self.data["layout"])
         self.scaler = Scaler.from_dict(self.data["scaler"])
+        self.words = _words(self.data["description"])
         self.temperature = Temperature()
         if (self.folder / TEMPERATURE).exists():
             self.temperature = Temperature(**store.read_json(self.folder / TEMPERATURE))
@@ -86,6 +89,11 @@ class LabelRun(Run):
         """The cases of the training data that trained, chose and test the model."""
         return parted(data, self.task.split, self.configuration.training.seed)
 
+    def learnt_from(self, data: Labelled) -> int:
+        """How many of these cases the model was trained on; 0 where they are not of the very file of training."""
+        trained = (self.data.get("source") or {}).get("sha256")
+        return len(self.parts(data)[0]) if data.source is not None and data.source.sha256 == trained else 0
+
     def inputs(self, data: Labelled) -> list[np.ndarray]:
         """What the model reads of each case: its sequence, by the scale of training, [time, feature]."""
         return [self.scaler.transform(INPUTS, sequence) for sequence in data.sequences]
@@ -108,7 +116,7 @@ class LabelRun(Run):
         return np.concatenate([one.logits[0].double().cpu().numpy() for one in self._verdicts(data, progress)])  # type: ignore[attr-defined]
 
     def probabilities(self, data: Labelled, progress: Callable[[float], None] = lambda share: None) -> np.ndarray:
-        """Of each class, calibrated, [case, class].
+        """Of each class, [case, class]; calibrated where there was a validation part to calibrate by.
 
         Raises:
             UnsupportedError: of a regression.
@@ -189,8 +197,27 @@ class LabelRun(Run):
         found = [one.base_dist for one in self._verdicts(data, progress)]  # type: ignore[attr-defined]
         names = ("df", "loc", "scale") if isinstance(found[0], StudentT) else ("loc", "scale")
         numbers = [torch.cat([getattr(one, name)[0, :, 0] for one in found]).double().cpu().numpy() for name in names]
+        from scipy import stats  # takes a second, which not everyone should wait
+
         law = (stats.t if len(names) == 3 else stats.norm)(*numbers)
         return lambda probability: self.scaler.inverse(TARGET, law.ppf(probability)[:, None])[:, 0]
+
+
+def _words(description: dict[str, Any]) -> str:
+    """What was read, of what `LabelledDescription.to_dict` gives."""
+
+    def named(items: list[dict[str, Any]]) -> str:
+        names = ", ".join(str(item["name"]) for item in items[:_NAMED])
+        return names + (f", … ({len(items)})" if len(items) > _NAMED else "")
+
+    shortest, longest = description["shortest"], description["longest"]
+    classes = description["classes"]
+    steps = f"{longest:,}" if shortest == longest else f"{shortest:,}–{longest:,}"
+    return (
+        f"{description['cases']:,} cases"
+        + (f" of {len(classes)} classes ({named(classes)})" if classes else "")
+        + f", {steps} steps each of {named(description['features'])}"
+    )
 
 
 def _named(data: Labelled) -> str:

@@ -41,7 +41,7 @@ def load(folder: str | Path, *, device: torch.device | str = "cpu", weights: boo
     data = store.read_json(folder / store.DATA)
     try:
         run = _KINDS[configuration.task.kind](folder, configuration, data)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
         raise ArtifactError(
             f"{folder / store.DATA} is damaged, or not of this {store.CONFIGURATION}: {reason}"

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._errors import ConfigurationError
+from .._errors import ConfigurationError, DataError
 from .._types import State
-from ..data import Excerpt, MusicData, read_music
+from ..data import Excerpt, MusicData, check_frames, read_music
 from ..models import Decoding, SequenceModel, device_of
 from .configuration import MusicTask
+from .continuation import Continuation
 from .features import Track, windows
 from .run import Run
 from .surprise import Surprise
@@ -40,10 +41,14 @@ class MusicRun(Run):
     def _restore(self) -> None:
         assert isinstance(self.configuration.task, MusicTask)
         self.task = self.configuration.task
-        self.frames_per_beat = int(self.data["frames_per_beat"])
-        self.transitions = np.array(self.data["transitions"], np.int64)
-        if self.transitions.shape != (2, 2, self.model.size):
-            raise ValueError(f"its counts are {list(self.transitions.shape)}, the model has {self.model.size} keys")
+        self.frames_per_beat = self.data["frames_per_beat"]
+        check_frames(self.frames_per_beat)
+        self.transitions = counts = np.array(self.data["transitions"])
+        if counts.shape != (2, 2, self.model.size) or counts.dtype.kind != "i" or (counts < 0).any():
+            raise ValueError(
+                f"its counts are {counts.dtype} {list(counts.shape)}, expected whole numbers, none below 0, "
+                f"[2, 2, {self.model.size}]"
+            )
 
     def read(self, source: Any = None) -> MusicData:
         """Read a MIDI file or a folder of them by the frames of training."""
@@ -52,28 +57,62 @@ class MusicRun(Run):
 
     def parts(self, data: MusicData) -> tuple[list[Excerpt], list[Excerpt], list[Excerpt]]:
         """What of the training data trained, chose and tests the model."""
+        self._check(data)
         return data.parted(self.task.split, self.configuration.training.seed)
+
+    def excerpts(self, data: MusicData) -> list[Excerpt]:
+        """Each piece, all of whose frames count.
+
+        Raises:
+            DataError: where the data has other frames than the run.
+        """
+        self._check(data)
+        return [Excerpt(name, piece) for name, piece in zip(data.names, data.pieces, strict=True)]
+
+    def _check(self, data: MusicData) -> None:
+        if data.frames_per_beat != self.frames_per_beat:
+            raise DataError(
+                f"the data has {data.frames_per_beat} frames a beat, the run {self.frames_per_beat}: "
+                "read it by run.read"
+            )
 
     def generate(
         self, length: int, prompt: np.ndarray | None = None, *, decoding: Decoding = _AS_IT_IS, seed: int = 0
-    ) -> np.ndarray:
-        """Draw `length` frames after those of `prompt` [time, 88], or from silence, bool [length, 88]."""
+    ) -> Continuation:
+        """Draw `length` frames after those of `prompt` [time, 88], which come first in the result, or from silence.
+
+        Raises:
+            ConfigurationError: if the length is below 1.
+            ShapeError: if the prompt is not [time, 88].
+            DataError: if it has no frame, or something in it is not a number.
+        """
         if length < 1:
             raise ConfigurationError(f"length {length}: at least one frame must be generated")
-        given = self._inputs(Excerpt("", np.zeros((0, self.model.size), bool) if prompt is None else prompt).opened)
+        opened = np.zeros((1, self.model.size), bool) if prompt is None else Excerpt("", prompt).opened
+        given = self._inputs(opened)
         self.model.eval()
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
             torch.manual_seed(seed)
             state = self.model(given[:-1])[1] if len(given) > 1 else None
-            return self.model.sample(length, given[-1], state, decoding=decoding)[:, 0].bool().cpu().numpy()
+            drawn = self.model.sample(length, given[-1], state, decoding=decoding)[:, 0].bool().cpu().numpy()
+        return Continuation(np.concatenate([opened[1:], drawn]), len(opened) - 1, self.frames_per_beat)
 
     def surprise(self, data: MusicData) -> Surprise:
-        """The surprise of every frame, which are called by the beats at which they begin."""
-        pieces = zip(data.names, data.pieces, strict=True)
-        return Surprise(tuple((name, self._beats(1, len(piece) + 1), self.score(piece)) for name, piece in pieces))
+        """The surprise of every frame, which are called by the beats at which they begin.
+
+        Raises:
+            DataError: where the data has other frames than the run.
+        """
+        pieces = self.excerpts(data)
+        return Surprise(tuple((one.name, self._beats(1, len(one.roll) + 1), self.score(one.roll)) for one in pieces))
 
     def score(self, roll: np.ndarray) -> np.ndarray:
-        """The surprise −log p(x_t | x_<t) in nats of each frame of a piece [time, 88], over all keys, [time]."""
+        """The surprise −log p(x_t | x_<t) in nats of each frame of a piece [time, 88], over all keys, [time].
+
+        Raises:
+            ShapeError: if the piece is not [time, 88].
+            DataError: if it has no frame, or something in it is not a number.
+        """
         pair = Excerpt("", roll).pair
         self.model.eval()
 
@@ -97,7 +136,7 @@ class MusicRun(Run):
                 windows(steps, steps),
             )
 
-        return [track(name, Excerpt(name, piece).opened) for name, piece in zip(data.names, data.pieces, strict=True)]
+        return [track(one.name, one.opened) for one in self.excerpts(data)]
 
     def _beats(self, first: int, stop: int) -> np.ndarray:
         """When the frames of these steps begin, in beats from the beginning of the piece."""

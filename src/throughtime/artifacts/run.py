@@ -92,7 +92,7 @@ class Run(ABC):
                 f"{self.folder} has no {path.name} yet: its first epoch was not finished; "
                 f"go on with: throughtime train --resume {self.folder}"
             )
-        store.load_weights(self.model, path)
+        store.load_weights(self.model, path, self.configuration.format)
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The records of training, in order."""
@@ -100,14 +100,15 @@ class Run(ABC):
 
     def summary(self) -> dict[str, Any]:
         """What this run is, as plain data: versions, model, task, training and how it went, data."""
-        records = [record for record in self.metrics() if "validation_loss" in record]
+        records = list(self.metrics())
+        losses = [record["validation_loss"] for record in records if "validation_loss" in record]
         settings = self.configuration.model_dump(mode="json", exclude={"format"})
         return {
             "format": self.configuration.format,
             **settings,
             "parameters": count_parameters(self.model),
-            "validations": len(records),
-            "best validation loss": min((record["validation_loss"] for record in records), default=None),
+            "validations": len(losses),
+            "best validation loss": min(losses, default=None),
             "steps": max((record["step"] for record in records), default=0),
             "source": self.data.get("source"),
             "description": self.data.get("description"),

@@ -102,15 +102,20 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise ArtifactError(f"{path} is damaged or truncated: {error}") from None
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Put the weights in `path` into `model`.
+def completed(tensors: Mapping[str, Tensor], model: nn.Module, format: int) -> dict[str, Tensor]:
+    """`tensors` of a run of that format, and what a fresh `model` has beside them that such a run had not."""
+    wanted = model.state_dict()
+    missing = _SINCE_FORMAT_2 & wanted.keys() if format < 2 else ()
+    return {name: wanted[name] for name in missing} | dict(tensors)
+
+
+def load_weights(model: nn.Module, path: Path, format: int = FORMAT) -> None:
+    """Put the weights in `path`, of a run of that format, into `model`.
 
     Raises:
         ArtifactError: if the file is damaged, or made for another model.
     """
-    tensors, _ = read_tensors(path)
-    wanted = model.state_dict()
-    tensors = {name: wanted[name] for name in _SINCE_FORMAT_2 & wanted.keys()} | tensors
+    wanted, tensors = model.state_dict(), completed(read_tensors(path)[0], model, format)
     differing = sorted(wanted.keys() ^ tensors.keys())
     if not differing:
         try:

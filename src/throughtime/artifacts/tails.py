@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import genpareto
 
 _LEAST_LOG = np.log(1e-300)
 """A probability is never quite zero, so that alarms can be told apart by it on any machine."""
@@ -98,6 +97,8 @@ def _law_of(excesses: np.ndarray, groups: int, bounded: bool) -> tuple[float, fl
     plain = mean, 1 / max(groups, 1)
     if groups < _FEWEST_PEAKS or mean == _LEAST_SCALE:
         return plain
+    from scipy.stats import genpareto  # takes a second, which not everyone should wait
+
     shape, _, scale = genpareto.fit(excesses, floc=0, scale=mean)
     likely = plain[1] < shape < 1 or (bounded and _LEAST_SHAPE < shape < 0)
     return (float(scale), float(shape)) if likely and scale > 0 else plain

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+import torch
 
 from .._errors import DataError
 
@@ -36,7 +35,7 @@ class Temperature:
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """[case, class], of logits [case, class]; which class is likeliest stays as it was."""
-        return softmax(logits / self.value, axis=-1)
+        return torch.from_numpy(logits / self.value).softmax(-1).numpy()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, for JSON."""
@@ -68,10 +67,12 @@ class Temperature:
         """
         if not len(logits):
             raise DataError("no case was given to calibrate on: at least one is expected")
+        from scipy.optimize import minimize_scalar  # takes a second, which not everyone should wait
+
         rows = np.arange(len(classes))
 
         def cost(exponent: float) -> float:
-            surprise = -log_softmax(logits / math.exp(exponent), axis=-1)[rows, classes]
+            surprise = -torch.from_numpy(logits / math.exp(exponent)).log_softmax(-1)[rows, classes]
             return float(surprise.sum() + 0.5 * (exponent / _DEVIATION) ** 2)
 
         lowest: Any = minimize_scalar(cost, bounds=(-_FARTHEST, _FARTHEST), method="bounded")

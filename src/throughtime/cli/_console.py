@@ -56,19 +56,20 @@ def cell(value: Any) -> str:
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """One object on standard output; what is no number in JSON becomes null, and times are written as in ISO 8601."""
-    sys.stdout.write(json.dumps(_plain(content), ensure_ascii=False, indent=2) + "\n")
+    """One object on standard output, as `plain` has it."""
+    sys.stdout.write(json.dumps(plain(content), ensure_ascii=False, indent=2) + "\n")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """What JSON can hold: what is no number in JSON becomes null, and times are written as in ISO 8601."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 

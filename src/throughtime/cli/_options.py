@@ -26,7 +26,8 @@ def seconds(text: str | None) -> float | None:
         return None
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|)\s*", text)
     if not found or not float(found[1]):
-        raise ConfigurationError(f"time {text!r}: expected a number with s, m or h, such as 60s")
+        wanted = "a time above 0" if found else "a number with s, m or h"
+        raise ConfigurationError(f"time {text!r}: expected {wanted}, such as 60s")
     return float(found[1]) * _SECONDS[found[2]]
 
 
@@ -102,9 +103,8 @@ def refuse_without_task(of_labels: dict[str, Any]) -> None:
         ConfigurationError: naming the first of them.
     """
     for name in chosen(**of_labels):
-        raise ConfigurationError(
-            f"--{name.replace('_', '-')} is for whole sequences with labels: say --task classify or --task regress too"
-        )
+        tasks = "--task classify" + ("" if name == "class_weights" else " or --task regress")
+        raise ConfigurationError(f"--{name.replace('_', '-')} is for whole sequences with labels: say {tasks} too")
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output instead of tables.")]
@@ -163,7 +163,9 @@ Config = Annotated[
 ]
 Pooling = Annotated[
     Literal["last", "mean", "attention"] | None,
-    typer.Option(help="With --task: what of a sequence the verdict is read from; attention by default."),
+    typer.Option(
+        help="With --task: what of a sequence the verdict is read from; by default the mean for tcn, else attention."
+    ),
 ]
 ClassWeights = Annotated[
     Literal["balanced"] | None, typer.Option(help="With --task classify: every class counts alike, however rare.")
@@ -239,7 +241,11 @@ Clip = Annotated[float | None, typer.Option(help="Largest norm of the gradient; 
 Precision = Annotated[Literal["float32", "bfloat16"] | None, typer.Option(help="bfloat16 is torch's autocast.")]
 SplitParts = Annotated[
     str | None,
-    typer.Option("--split", help="Train, validation and test: fractions as 0.7,0.1,0.2, or rows.", show_default=False),
+    typer.Option(
+        "--split",
+        help="Train, validation and test: fractions as 0.7,0.1,0.2, or rows; 0.8,0,0.2 of under 300 labelled cases.",
+        show_default=False,
+    ),
 ]
 Period = Annotated[int | None, typer.Option(min=1, help="Rows of a season; found by itself if not given.")]
 Lookback = Annotated[int | None, typer.Option(min=1, help="Rows read before a forecast.")]

@@ -9,7 +9,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ..artifacts import LabelRun, MusicRun
+from ..artifacts import LabelRun, MusicRun, SymbolRun
 from ..models import count_parameters
 from ..training import Fitting, Training
 from ._console import err, out, say
@@ -82,6 +82,8 @@ def summary(training: Training | Fitting) -> Table:
     configuration = training.run.configuration
     family = configuration.model.family
     table = Table(show_header=False, box=None, padding=(0, 2))
+    if isinstance(training.run, LabelRun):
+        table.add_row("data", training.run.words)
     parameters = count_parameters(training.model)
     counted = f", {parameters:,} parameters" if parameters else ""
     table.add_row("model", f"{family.name}, {family.words}{counted}")
@@ -90,8 +92,10 @@ def summary(training: Training | Fitting) -> Table:
     if isinstance(training.run, MusicRun):
         sizes["frames_per_beat"] = training.run.frames_per_beat
     table.add_row("task", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sizes.items()))
-    shuffled = {LabelRun: "shuffled, class by class", MusicRun: "by whole pieces, shuffled; of fewer than 3 in time"}
-    table.add_row("split", f"{configuration.task.split.words}, {shuffled.get(type(training.run), 'in time')}")
+    by_class = ", class by class" if getattr(configuration.task, "task", None) == "classify" else ""
+    shuffled = {LabelRun: f"shuffled{by_class}", MusicRun: "by whole pieces, shuffled; of fewer than 3 in time"}
+    unit = {LabelRun: "cases", MusicRun: "pieces or frames", SymbolRun: "symbols"}.get(type(training.run), "rows")
+    table.add_row("split", f"{configuration.task.split.words(unit)}, {shuffled.get(type(training.run), 'in time')}")
     table.add_row("training", training.words)
     table.add_row("folder", str(training.run.folder))
     return table

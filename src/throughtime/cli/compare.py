@@ -17,7 +17,7 @@ from ..evaluation import Comparison
 from ..evaluation import compare as compared
 from . import _options as options
 from ._comparing import ComparingProgress
-from ._console import out, print_json, say
+from ._console import out, plain, print_json, say
 from ._options import chosen
 from ._reading import noted, read
 from ._resuming import asked, keep, resumable
@@ -143,7 +143,7 @@ def _show(found: Comparison, folder: Path, json: bool) -> None:
     if not found.ranked:
         failed = found.candidates[0]
         raise ConfigurationError(f"no model could be compared; {failed.model}: {failed.error}")
-    write_json(folder / "comparison.json", found.to_dict())
+    write_json(folder / "comparison.json", plain(found.to_dict()))
     with replacing(folder / "comparison.png") as temporary:
         found.plot().savefig(temporary, format="png")
     if json:

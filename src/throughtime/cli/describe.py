@@ -8,7 +8,7 @@ from typing import Any
 from .._files import making, replacing
 from ..data import kind_of
 from . import _options as options
-from ._console import out, print_json, say
+from ._console import out, print_json, remark, say
 from ._reading import read, read_to_describe
 
 
@@ -55,6 +55,8 @@ def describe(
     if task or label or kind_of(file) == "labelled":
         data = read_to_describe(file, task, label=label, id_=id_, time=time, fill=fill, **of_series)
     else:
+        if file.is_dir() and any("_" in one.stem for one in file.glob("*.wav")):
+            remark("where their names begin with labels, as LABEL_anything.wav: --task classify describes those")
         data = read(file, time=time, id_=id_, fill=fill, unmended=True, **of_series)
     description = data.describe()
     picture = out_folder / f"{file.stem}-description.png"

@@ -13,7 +13,7 @@ from ..artifacts import LabelRun, MusicRun, SeriesRun, SymbolRun, load
 from ..artifacts.store import write_json
 from ..evaluation import backtest, labelling, likelihood, music_likelihood
 from . import _options as options
-from ._console import out, print_json, progress, working
+from ._console import out, plain, print_json, progress, working
 
 
 def evaluate(
@@ -59,7 +59,7 @@ def evaluate(
             found = likelihood(trained, data, progress=told)
     if out_folder is not None:
         with making(out_folder), replacing(out_folder / "evaluation.png") as temporary:
-            write_json(out_folder / "evaluation.json", found.to_dict())
+            write_json(out_folder / "evaluation.json", plain(found.to_dict()))
             found.plot().savefig(temporary, format="png")
     if json:
         print_json(found.to_dict())

@@ -11,7 +11,7 @@ import typer
 from .._errors import ConfigurationError
 from .._files import replacing
 from ..artifacts import MusicRun, SymbolRun, load
-from ..data import mu_law_encode, piano_roll, read_midi, write_midi, write_sound
+from ..data import mu_law_encode, read_midi, write_sound
 from ..models import Decoding
 from . import _options as options
 from ._console import print_json, progress, say, working
@@ -35,7 +35,7 @@ def generate(
     device: options.Device = "cpu",
     json: options.Json = False,
 ) -> None:
-    """Let a model of text, sound or music go on.
+    """Let a model of text, sound or music go on. Music keeps the keys of a prompt, not its tempo or loudness.
 
     Examples:
 
@@ -91,20 +91,13 @@ def _play(
         raise ConfigurationError(f"--out {path}: expected a name that ends in .mid, .midi or .png")
     with working("generating"):
         frames = trained.frames_per_beat
-        given = np.zeros((0, trained.model.size), bool)
-        if prompt is not None:
-            given = read_midi(prompt, frames_per_beat=frames).astype(bool)
-        made = np.concatenate([given, trained.generate(length, given, decoding=decoding, seed=seed)])
+        given = None if prompt is None else read_midi(prompt, frames_per_beat=frames)
+        made = trained.generate(length, given, decoding=decoding, seed=seed)
     for one in paths:
-        if one.suffix.lower() == ".png":
-            with replacing(one) as temporary:
-                piano_roll(made, frames, len(given)).savefig(temporary, format="png")
-        else:
-            write_midi(one, made, frames_per_beat=frames)
+        made.write(one)
     if json:
-        print_json({"files": [str(one) for one in paths], "given": len(given), "frames": length, "seed": seed})
+        print_json({"files": [str(one) for one in paths], "given": made.given, "frames": length, "seed": seed})
         return
-    notes = made[len(given) :].sum(1).mean()
-    say(f"{length} frames, {length / frames:g} beats, {notes:.2f} notes a frame")
+    say(f"{length} frames, {length / frames:g} beats, {made.drawn.sum(1).mean():.2f} notes a frame")
     for one in paths:
         say(f"saved {one}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from ..artifacts import load
+from ..artifacts import LabelRun, load
 from . import _options as options
 from ._console import out, print_json
 
@@ -23,15 +23,23 @@ def info(run: options.RunFolder, json: options.Json = False) -> None:
     if json:
         print_json(content)
         return
+    if isinstance(trained, LabelRun):
+        content["description"] = trained.words
     table = Table(title=str(run), show_header=False)
     for section, values in content.items():
-        table.add_row(section, _line(values))
+        if values is not None:
+            table.add_row(section, _line(values))
     out.print(table)
 
 
 def _line(values: object) -> str:
+    """Plain lines: nothing that is not set, and of a list of records their names."""
+    if isinstance(values, list):
+        return ", ".join(str(item.get("name", item) if isinstance(item, dict) else item) for item in values)
     if not isinstance(values, dict):
         return str(values)
     return "\n".join(
-        f"{name.replace('_', ' ')}: {_line(value).replace(chr(10), ', ')}" for name, value in values.items()
+        f"{name.replace('_', ' ')}: {_line(value).replace(chr(10), ', ')}"
+        for name, value in values.items()
+        if value not in (None, [])
     )

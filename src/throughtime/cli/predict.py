@@ -10,8 +10,11 @@ import numpy as np
 import typer
 
 from ..artifacts import ClassPredictions, LabelRun, ValuePredictions, load
+from ..data import Labelled
 from . import _options as options
 from ._console import print_json, progress, remark, say, working
+
+_EACH = 3
 
 
 def predict(
@@ -46,7 +49,7 @@ def predict(
     if json:
         print_json({"file": str(path), "cases": len(data)} | _summary(found))
         return
-    say(f"{len(data):,} cases: {_line(found)}; saved {path}")
+    say(f"{_line(found)}{_cautions(trained, data, found)}; saved {path}")
 
 
 def _summary(found: ClassPredictions | ValuePredictions) -> dict[str, Any]:
@@ -59,8 +62,26 @@ def _summary(found: ClassPredictions | ValuePredictions) -> dict[str, Any]:
 
 
 def _line(found: ClassPredictions | ValuePredictions) -> str:
-    content = _summary(found)
+    """Each case where they are few, else how many were told what."""
+    content, cases = _summary(found), len(found.names)
     if isinstance(found, ValuePredictions):
-        return f"values from {content['least']:.4g} to {content['most']:.4g}, median {content['median']:.4g}"
-    told = ", ".join(f"{name} {count:,}" for name, count in content["told"].items() if count)
-    return told + (f"; {content['accuracy']:.1%} right" if "accuracy" in content else "")
+        if cases <= _EACH:
+            return ", ".join(f"{name}: {value:.4g}" for name, value in zip(found.names, found.predicted, strict=True))
+        values = f"values from {content['least']:.4g} to {content['most']:.4g}, median {content['median']:.4g}"
+        return f"{cases:,} cases: {values}"
+    if cases <= _EACH:
+        told = zip(found.names, found.predicted, found.probabilities.max(axis=1), strict=True)
+        line = "; ".join(f"{name}: class {found.classes[index]}, p {share:.2f}" for name, index, share in told)
+    else:
+        told = ", ".join(f"{name} × {count:,}" for name, count in content["told"].items() if count)
+        line = f"{cases:,} cases: {told}"
+    return line + (f"; {content['accuracy']:.1%} right" if "accuracy" in content else "")
+
+
+def _cautions(run: LabelRun, data: Labelled, found: ClassPredictions | ValuePredictions) -> str:
+    """What keeps the figures from meaning what they seem to."""
+    if isinstance(found, ValuePredictions):
+        return ""
+    learnt = 0 if found.truth is None else run.learnt_from(data)
+    seen = f", but trained on {learnt:,} of them (the rest: throughtime evaluate {run.folder})" if learnt else ""
+    return seen + ("" if run.temperature.cases else "; p not calibrated")

@@ -18,6 +18,7 @@ from .labelled.labelled import Labelled as Labelled
 from .labelled.layout import LabelledLayout as LabelledLayout
 from .labelled.reading import read_labelled as read_labelled
 from .levels import grows_with_level as grows_with_level
+from .music import check_frames as check_frames
 from .music import read_midi as read_midi
 from .music import write_midi as write_midi
 from .pieces.description import MusicDescription as MusicDescription
@@ -25,6 +26,7 @@ from .pieces.description import piano_roll as piano_roll
 from .pieces.pieces import Excerpt as Excerpt
 from .pieces.pieces import MusicData as MusicData
 from .pieces.pieces import read_music as read_music
+from .pieces.pieces import smoothed as smoothed
 from .pieces.pieces import transitions as transitions
 from .scaler import Scaler as Scaler
 from .series.arriving import Arriving as Arriving

@@ -17,6 +17,7 @@ LOWEST_KEY = 21
 """The MIDI number of a piano's lowest key, the A of 27.5 Hz."""
 
 _TICKS = 480  # a beat
+_MOST_FRAMES = 10_000_000  # a month of eighth notes at 100 beats a minute, 0.9 GB
 _PERCUSSION = 9  # channel 10, counted from 0
 _SUFFIXES = (".mid", ".midi")
 
@@ -61,7 +62,7 @@ def write_midi(
     """
     path = Path(path)
     _check_settings(path, tempo, frames_per_beat, velocity, program)
-    down = _as_keys(piano_roll)
+    down = as_keys(piano_roll)
     mido = _mido()
     song = mido.MidiFile(type=0, ticks_per_beat=_TICKS)
     track = song.add_track()
@@ -92,7 +93,8 @@ def read_midi(path: str | Path, *, frames_per_beat: int = 2) -> np.ndarray:
         frames_per_beat: frames a beat.
 
     Raises:
-        DataError: where the file is missing, no MIDI, timed in seconds instead of beats, or without a note.
+        DataError: where the file is missing, no MIDI, timed in seconds instead of beats, without a note, or of more
+            than ten million frames.
         ConfigurationError: for a setting out of range, or where mido is not installed.
 
     Example:
@@ -102,7 +104,7 @@ def read_midi(path: str | Path, *, frames_per_beat: int = 2) -> np.ndarray:
         >>> read_midi(file).argmax(1).tolist()
         [0, 1, 2]
     """
-    _check_frames(frames_per_beat)
+    check_frames(frames_per_beat)
     mido = _mido()
     path = checked(path)
     try:
@@ -115,7 +117,13 @@ def read_midi(path: str | Path, *, frames_per_beat: int = 2) -> np.ndarray:
     if not notes:
         raise DataError(f"{path} holds no note of a piano's {KEYS} keys: at least one is expected")
     frame = song.ticks_per_beat / frames_per_beat
-    roll = np.zeros((max(1, round(end / frame)), KEYS), np.uint8)
+    frames = max(1, round(end / frame))
+    if frames > _MOST_FRAMES:
+        raise DataError(
+            f"{path} lasts {frames:,} frames at {frames_per_beat} a beat, expected {_MOST_FRAMES:,} at most: it may be "
+            "damaged, else read fewer frames a beat"
+        )
+    roll = np.zeros((frames, KEYS), np.uint8)
     for key, start, stop in notes:
         first = min(round(start / frame), len(roll) - 1)
         roll[first : max(first + 1, round(stop / frame)), key] = 1
@@ -155,18 +163,24 @@ def _tick(frame: int, frames_per_beat: int) -> int:
     return round(frame * _TICKS / frames_per_beat)
 
 
-def _as_keys(piano_roll: np.ndarray) -> np.ndarray:
+def as_keys(piano_roll: np.ndarray, name: str = "the piano roll") -> np.ndarray:
+    """Which keys are down, bool [time, 88], of a roll that is called by `name` in errors; what is not 0 is down.
+
+    Raises:
+        ShapeError: where it is not [time, 88].
+        DataError: where it has no frame, or something in it is not a number.
+    """
     roll = np.asarray(piano_roll)
     if roll.ndim != 2 or roll.shape[1] != KEYS:
         raise ShapeError(
-            f"the piano roll is {list(roll.shape)}, expected [time, {KEYS}]: a row a frame, a column a key; of a batch "
+            f"{name} is {list(roll.shape)}, expected [time, {KEYS}]: a row a frame, a column a key; of a batch "
             "[time, batch, 88] write one sequence, roll[:, 0]"
         )
     if len(roll) == 0:
-        raise DataError("the piano roll has no frame: at least one is expected")
+        raise DataError(f"{name} has no frame: at least one is expected")
     if roll.dtype.kind not in "biuf" or not np.isfinite(roll).all():
-        raise DataError(f"the piano roll is of {roll.dtype} with values that are no numbers: 0 is up, all else is down")
-    return roll != 0
+        raise DataError(f"{name} is of {roll.dtype} with values that are no numbers: 0 is up, all else is down")
+    return roll if roll.dtype == bool else roll != 0
 
 
 def _check_settings(path: Path, tempo: float | int, frames_per_beat: int, velocity: int, program: int) -> None:
@@ -174,16 +188,17 @@ def _check_settings(path: Path, tempo: float | int, frames_per_beat: int, veloci
         raise ConfigurationError(f"{path}: {path.suffix or 'no suffix'} is none of MIDI's; write .mid")
     if not 4 <= tempo <= 1000:  # a beat has 24 bits of microseconds
         raise ConfigurationError(f"tempo={tempo}: expected 4 to 1000 beats a minute")
-    _check_frames(frames_per_beat)
+    check_frames(frames_per_beat)
     if not 1 <= velocity <= 127:
         raise ConfigurationError(f"velocity={velocity}: expected 1 to 127")
     if not 0 <= program <= 127:
         raise ConfigurationError(f"program={program}: expected an instrument of General MIDI, 0 to 127")
 
 
-def _check_frames(frames_per_beat: int) -> None:
-    if not 1 <= frames_per_beat <= _TICKS:
-        raise ConfigurationError(f"frames_per_beat={frames_per_beat}: expected 1 to {_TICKS}")
+def check_frames(frames_per_beat: object) -> None:
+    """Raises ConfigurationError where it is no whole number of 1 to 480."""
+    if not isinstance(frames_per_beat, int) or not 1 <= frames_per_beat <= _TICKS:
+        raise ConfigurationError(f"frames_per_beat={frames_per_beat}: expected 1 to {_TICKS}, a whole number")
 
 
 def _mido() -> Any:

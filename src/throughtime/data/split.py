@@ -41,17 +41,16 @@ class Split:
                 f"{given} adds up to {total:g}: expected train + validation + test = 1, but for those given in rows"
             )
 
-    @property
-    def words(self) -> str:
-        """It in words.
+    def words(self, unit: str = "rows") -> str:
+        """It in words; what a part counts is called by `unit`.
 
         Example:
-            >>> Split().words, Split(1, validation=0, test=12).words
+            >>> Split().words(), Split(1, validation=0, test=12).words()
             ('train 70%, validation 10%, test 20%', 'train the rest, validation 0%, test 12 rows')
         """
         parts = {"validation": self.validation, "test": self.test}
         train = f"{self.train:.0%}" if max(parts.values()) < 1 else "the rest"
-        others = (f"{name} {part:.0%}" if part < 1 else f"{name} {part:.0f} rows" for name, part in parts.items())
+        others = (f"{name} {part:.0%}" if part < 1 else f"{name} {part:.0f} {unit}" for name, part in parts.items())
         return ", ".join((f"train {train}", *others))
 
     def bounds(self, rows: int, unit: str = "rows") -> tuple[int, int, int]:
@@ -67,7 +66,8 @@ class Split:
         for name, size in parts.items():
             if size < 1 and getattr(self, name) > 0:
                 raise DataError(
-                    f"{rows} {unit} leave the {name} part empty ({self.words}): bring more {unit} or change the split"
+                    f"{rows} {unit} leave the {name} part empty ({self.words(unit)}): "
+                    f"bring more {unit} or change the split"
                 )
         return parts["train"], parts["train"] + validation, rows
 

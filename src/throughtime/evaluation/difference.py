@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t
 
 from .._errors import ShapeError
 
@@ -75,6 +74,8 @@ def difference(
     if variance == 0:
         return Difference(mean, mean, mean)
     freedom = variance**2 / sum(part**2 / count for part, count in parts)
+    from scipy.stats import t  # takes a second, which not everyone should wait
+
     half = float(t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(variance)
     return Difference(mean, mean - half, mean + half)
 

@@ -48,7 +48,8 @@ def labelling(
     tested, part = (data, _named(data)) if whole else (run.parts(data)[2], "test part")
     if not len(tested):
         raise DataError(
-            f"the split, {run.task.split.to_dict()}, has no test part: name a FILE that the model was not trained on"
+            f"the split, {run.task.split.words('cases')}, has no test part: "
+            "name a FILE that the model was not trained on"
         )
     truth = run.scaled_targets(tested)
     if run.layout.classes is None:

@@ -31,7 +31,7 @@ class Likelihood:
     Args:
         unit: what a symbol is: character, byte or sample; of music a frame.
         symbols: how many were foretold.
-        model: nats and bits a symbol, and the perplexity.
+        model: nats and bits a symbol, and the perplexity; of music without that, as it is beyond all measure.
         parts: the model's nats a symbol in each of several stretches of the test part, in order.
         sizes: how many symbols each of these has.
         baselines: the same as of the model, for a unigram model and a compressor, or for keys by themselves.
@@ -51,15 +51,15 @@ class Likelihood:
         return asdict(self)
 
     def table(self) -> Table:
-        """Nats, bits and perplexity side by side."""
+        """Nats, bits and, where there is one, perplexity side by side."""
         compressed = any(name.startswith("compressor") for name in self.baselines)
         caption = "lower is better" + ("; the compressor has read what comes before" if compressed else "")
         table = Table(title=f"{self.part}: {self.symbols:,} {self.unit}s", caption=caption)
         table.add_column("")
-        for heading in (f"nats per {self.unit}", f"bits per {self.unit}", "perplexity"):
-            table.add_column(heading, justify="right")
+        for key in self.model:
+            table.add_column(key if key == "perplexity" else f"{key} per {self.unit}", justify="right")
         for name, values in {"model": self.model, **self.baselines}.items():
-            table.add_row(name, *(f"{values[key]:.4f}" for key in ("nats", "bits", "perplexity")))
+            table.add_row(name, *(f"{values[key]:.4f}" for key in self.model))
         return table
 
     def plot(self) -> Figure:
@@ -125,7 +125,7 @@ def test_part(data: TextData | SoundData, split: Split) -> tuple[int, int, int]:
     """
     train_end, start, end = split.bounds(len(data.tokens))
     if start == end:
-        raise DataError(f"the split, {split.to_dict()}, has no test part: there is nothing to compare")
+        raise DataError(f"the split, {split.words('symbols')}, has no test part: there is nothing to compare")
     return train_end, start, end
 
 
@@ -136,7 +136,12 @@ def figures(nats: float) -> dict[str, float]:
         >>> figures(0.0)
         {'nats': 0.0, 'bits': 0.0, 'perplexity': 1.0}
     """
-    return {"nats": nats, "bits": nats / math.log(2), "perplexity": math.exp(nats) if nats < 700 else math.inf}
+    return in_bits(nats) | {"perplexity": math.exp(nats) if nats < 700 else math.inf}
+
+
+def in_bits(nats: float) -> dict[str, float]:
+    """So many nats, and as bits."""
+    return {"nats": nats, "bits": nats / math.log(2)}
 
 
 def _bytes(run: SymbolRun, tokens: np.ndarray) -> bytes:

@@ -9,8 +9,8 @@ import numpy as np
 
 from .._errors import DataError
 from ..artifacts import MusicRun
-from ..data import Excerpt, MusicData
-from .likelihood import Likelihood, figures
+from ..data import Excerpt, MusicData, smoothed
+from .likelihood import Likelihood, in_bits
 
 
 def music_likelihood(
@@ -32,7 +32,7 @@ def music_likelihood(
         progress: is told the share that is done.
 
     Raises:
-        DataError: if the run has no test part.
+        DataError: if the run has no test part, or the data other frames than it.
 
     Example:
         >>> import tempfile
@@ -47,15 +47,12 @@ def music_likelihood(
         >>> found = music_likelihood(training.run, data)
         >>> found.symbols, found.model["nats"] < found.baselines["key frequencies"]["nats"]
         (24, True)
-
-    References:
-        Krichevsky and Trofimov, "The performance of universal encoding", IEEE Transactions on Information Theory 1981
-        (the half that is added to each count).
     """
-    tested = [Excerpt(*one) for one in zip(data.names, data.pieces, strict=True)] if whole else run.parts(data)[2]
+    tested = run.excerpts(data) if whole else run.parts(data)[2]
     if not tested:
         raise DataError(
-            f"the split, {run.task.split.to_dict()}, has no test part: name a FILE that the model was not trained on"
+            f"the split, {run.task.split.words('pieces or frames')}, has no test part: "
+            "name a FILE that the model was not trained on"
         )
     nats = []
     for index, one in enumerate(tested):
@@ -66,17 +63,17 @@ def music_likelihood(
     return Likelihood(
         unit="frame",
         symbols=sum(map(len, nats)),
-        model=figures(float(np.concatenate(nats).mean())),
+        model=in_bits(float(np.concatenate(nats).mean())),
         parts=tuple(float(values.mean()) for values in nats),
         sizes=tuple(map(len, nats)),
-        baselines={name: figures(_alone(own, tested)) for name, own in baselines.items()},
-        part=Path(data.source.path).name if whole and data.source else "test part",
+        baselines={name: in_bits(_alone(own, tested)) for name, own in baselines.items()},
+        part=Path(data.called).name if whole else "test part",
     )
 
 
 def _alone(counts: np.ndarray, tested: list[Excerpt]) -> float:
     """Nats a frame under the frequencies of each key, [before, now, key]."""
-    nats = -np.log((counts + 0.5) / (counts.sum(1, keepdims=True) + 1))
+    nats = -np.log(smoothed(counts))
     values = []
     for one in tested:
         frames = one.opened[one.begin :].astype(int)

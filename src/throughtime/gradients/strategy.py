@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .._errors import ConfigurationError, ShapeError, UnsupportedError
 from .._state import detach
@@ -71,6 +72,11 @@ class Strategy(ABC):
                 f"{type(self).__name__} feeds a sequence in pieces, and {type(model).__name__} cannot take it so "
                 "(bidirectional, batch_first, or streams = False): use Full(), or say streams = True in a module that "
                 "turns these round itself"
+            )
+        if not self.whole and any(isinstance(part, _BatchNorm) and part.training for part in model.modules()):
+            raise UnsupportedError(
+                f"{type(self).__name__} feeds a sequence in pieces, and {type(model).__name__} normalises over a batch "
+                "in training mode, where each piece has a mean and variance of its own: use Full(), or layers without"
             )
 
 

@@ -92,7 +92,7 @@ class MusicModelConfiguration(Strict):
     """A model of polyphonic music: which of `keys` are down in each frame, independently given all frames before it."""
 
     kind: Literal["music"] = "music"
-    keys: PositiveInt = 88
+    keys: Literal[88] = 88
     family: AnyFamily = RecurrentFamily()
 
     def build(self) -> SequenceModel:

@@ -23,7 +23,8 @@ class CausalConv(nn.Module):
     where the widths differ, x passes a convolution of size 1. Output t reads inputs t − receptive_field + 1 … t, zeros
     before the first. Weights are normalised: w = g v / ‖v‖, g one number an output channel. With `norm="batch"` the
     outputs of each convolution are instead, before their ReLU: in training mode by their mean and variance over the
-    batch and its time, padding left out, in evaluation by running averages of these, so that it streams as well.
+    batch and its time, padding left out, in evaluation, and where there is one step in all, by running averages of
+    these. Pieces of a sequence have a mean and variance of their own: it streams in evaluation, and trains by `Full`.
 
     It streams: the state is a tuple of the last (kernel_size − 1) · dilation inputs of each convolution,
     [batch, channel, step]. To stream for long with weights at rest, run under
@@ -123,8 +124,7 @@ class CausalConv(nn.Module):
             The outputs [time, batch, hidden_size] and the last state.
 
         Raises:
-            ShapeError: where x does not fit the layer, or state, lengths or resets contradict it; where a single step
-                of a single sequence would be normalised over the batch in training mode.
+            ShapeError: where x does not fit the layer, or state, lengths or resets contradict it.
         """
         self._check(x, state, lengths, resets)
         time, batch = x.shape[:2]
@@ -248,23 +248,21 @@ class _Block(nn.Module):
             after.append(course.last(timeline))
             x = _convolved(cast(nn.Conv1d, convolution), timeline, course)
             if self.norms:
-                x = _normalised(self.norms[place], x, course.padding)
+                x = _normalised(cast(nn.BatchNorm1d, self.norms[place]), x, course.padding)
             x = self.dropout(torch.relu(x))
         return torch.relu(x + beside), after
 
 
-def _normalised(norm: nn.Module, x: Tensor, padding: Tensor | None) -> Tensor:
+def _normalised(norm: nn.BatchNorm1d, x: Tensor, padding: Tensor | None) -> Tensor:
     """x [batch, channel, step] over a batch and its time; in training without padding, bool [step, batch]."""
     if not norm.training:
         return norm(x)
-    real = x.new_ones(len(x), x.shape[-1], dtype=torch.bool) if padding is None else ~padding.T
-    values = x.mT[real]
-    if len(values) < 2:
-        raise ShapeError(
-            f"CausalConv(norm='batch') got {len(values)} steps in training mode, whose mean and variance are to be "
-            "taken: expected 2 at least, of any of the sequences; call eval() to run a single one"
-        )
-    return torch.zeros_like(x.mT).masked_scatter(real[..., None], norm(values)).mT
+    real = None if padding is None else ~padding.T
+    if (x[:, 0].numel() if real is None else int(real.sum())) < 2:  # one number has no variance
+        return functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+    if real is None:
+        return norm(x)
+    return torch.zeros_like(x.mT).masked_scatter(real[..., None], norm(x.mT[real])).mT
 
 
 def _convolved(convolution: nn.Conv1d, timeline: Tensor, course: _Course) -> Tensor:

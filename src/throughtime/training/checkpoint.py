@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .._errors import ArtifactError
 from .._types import State
-from ..artifacts import store
+from ..artifacts import FORMAT, store
 
 
 @dataclass
@@ -60,9 +60,14 @@ def save(
 
 
 def restore(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, format: int = FORMAT
 ) -> tuple[State, Position, dict[str, Tensor]]:
     """Bring model and optimiser back; the carry, the position and the random state are returned.
+
+    Args:
+        path: of the checkpoint.
+        model, optimizer: freshly made.
+        format: of the run.
 
     Raises:
         ArtifactError: if the file is missing, damaged, or belongs to another model or optimiser.
@@ -70,7 +75,7 @@ def restore(
     tensors, metadata = store.read_tensors(path)
     try:
         form = json.loads(metadata["form"])
-        model.load_state_dict(_named("model.", tensors))
+        model.load_state_dict(store.completed(_named("model.", tensors), model, format))
         optimizer.load_state_dict(_unpack(form["optimizer"], tensors))
         carry, position = _unpack(form["carry"], tensors), Position(**form["position"])
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -83,11 +83,11 @@ class Fitting:
         self.position.elapsed = time.monotonic() - started
         self.position.step = self.position.epoch = 1
         self.run.save_weights()
+        record = {"step": 1, "epoch": 1} | ({} if loss is None else {"validation_loss": loss})
+        with (self.run.folder / store.METRICS).open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(record) + "\n")
         if loss is not None:
             self.position.best = loss
-            record = {"step": 1, "epoch": 1, "validation_loss": loss}
-            with (self.run.folder / store.METRICS).open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(record) + "\n")
             self._tell("validation", record | {"improved": True, "best": loss})
         self.model.eval()
         self._tell("end", {"step": 1, "reason": "fit", "seconds": self.position.elapsed})

@@ -1,4 +1,4 @@
-"""From labelled sequences to a training that is ready to run, and whose probabilities are calibrated at its end."""
+"""From labelled sequences to a training that is ready to run; a validation part calibrates probabilities at its end."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import DataError
+from .._errors import ConfigurationError, DataError
 from .._version import __version__
 from ..artifacts import INPUTS, TARGET, LabelRun, LabelTask, RunConfiguration, Temperature, TrainingSettings
-from ..data import Labelled, Repeated, Scaler, Split, Verdicts, balanced, parted
+from ..data import Labelled, Scaler, Split, Verdicts, balanced, parted
 from ..models import AnyFamily, LabelModelConfiguration
+from .epochs import repeated
 from .loop import Training
 from .randomness import seeded
 
-_BATCHES_OF_AN_EPOCH = 32
 _FEWEST_THAT_CHOOSE = 30
 
 
@@ -59,7 +59,15 @@ def label_task(data: Labelled, **settings: Any) -> LabelTask:
 def prepare_labels(
     data: Labelled, folder: Path, task: LabelTask, family: AnyFamily, training: TrainingSettings, **model: Any
 ) -> Training:
-    """A run over `data` in `folder`, not yet trained. Scales are fitted on the cases of the training part alone."""
+    """A run over `data` in `folder`, not yet trained. Scales are fitted on the cases of the training part alone.
+
+    Raises:
+        ConfigurationError: for patience without a validation part to wait for.
+    """
+    if training.patience is not None and not task.split.validation:
+        raise ConfigurationError(
+            f"patience {training.patience}: there is no validation part to wait for; --split 0.7,0.1,0.2 makes one"
+        )
     learnt, _, _ = parted(data, task.split, training.seed)
     assert learnt.targets is not None
     scaler = Scaler.fit({INPUTS: np.concatenate(learnt.sequences)})
@@ -123,7 +131,7 @@ def _training(run: LabelRun, data: Labelled) -> Training:
         return Verdicts(run.inputs(part), run.scaled_targets(part), task.batch_size, seed, weights)
 
     learning = verdicts(learnt, seed)
-    source = Repeated(learning, -(-_BATCHES_OF_AN_EPOCH // len(learning)))
+    source = repeated(learning)
     if not len(chosen):
         return LabelTraining(run, source, None)
     return LabelTraining(run, source, verdicts(chosen), chosen=chosen if run.layout.classes else None)

@@ -82,8 +82,9 @@ class Training:
         """
         if not self._file(store.CHECKPOINT).exists():
             raise ArtifactError(f"{self.run.folder} has no {store.CHECKPOINT}: it cannot go on; train anew")
-        restored = checkpoint.restore(self._file(store.CHECKPOINT), self.model, self.optimizer)
-        carry, self.position, self.random = restored
+        carry, self.position, self.random = checkpoint.restore(
+            self._file(store.CHECKPOINT), self.model, self.optimizer, self.run.configuration.format
+        )
         self.carry = map_state(lambda tensor: tensor.to(self.device), carry)
         remove_leftovers(self.run.folder)
         kept = islice(self.run.metrics(), self.position.records)
@@ -116,6 +117,7 @@ class Training:
     def _begin(self) -> None:
         fresh = self.random is None
         if fresh:
+            self.model.train()
             first = next(iter(self.training.batches(self.position.epoch)))
             self.strategy.check(self.model, first.to(self.device), self.loss)
         if fresh and self._file(store.CONFIGURATION).exists():
@@ -240,6 +242,8 @@ class Training:
             loss = self.validation_loss()
         if loss is None:
             self.run.save_weights()
+            self.position.validated = self.position.step
+            self._record({"step": self.position.step, "epoch": self.position.epoch})
             return
         if not math.isfinite(loss):
             raise ThroughtimeError(f"the validation loss is {loss} at step {self.position.step}: {_CALMER}")

@@ -9,12 +9,11 @@ import torch
 
 from .._version import __version__
 from ..artifacts import MusicRun, MusicTask, RunConfiguration, TrainingSettings
-from ..data import Excerpt, MusicData, Repeated, Sequences, transitions
+from ..data import Excerpt, MusicData, Sequences, smoothed, transitions
 from ..models import AnyFamily, MusicModelConfiguration
+from .epochs import repeated
 from .loop import Training
 from .randomness import seeded
-
-_BATCHES_OF_AN_EPOCH = 32
 
 
 def music_task(data: MusicData, **settings: Any) -> MusicTask:
@@ -40,9 +39,8 @@ def prepare_music(
     }
     with seeded(training.seed):
         run = MusicRun(folder, configuration, contents)
-    up, down = torch.as_tensor(counts.sum(0), dtype=torch.float32)
     with torch.no_grad():
-        run.model.head.linear.bias.copy_(((down + 1) / (up + down + 2)).logit())
+        run.model.head.linear.bias.copy_(torch.as_tensor(smoothed(counts.sum(0))[1]).logit())
     return _training(run, data)
 
 
@@ -60,5 +58,5 @@ def _training(run: MusicRun, data: MusicData) -> Training:
         return Sequences([one.pair for one in part], run.task.batch_size, seed, [one.begin for one in part])
 
     learning = pieces(learnt, run.configuration.training.seed)
-    source = Repeated(learning, -(-_BATCHES_OF_AN_EPOCH // len(learning)))
+    source = repeated(learning)
     return Training(run, source, pieces(chosen) if chosen else None)

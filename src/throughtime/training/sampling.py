@@ -6,6 +6,7 @@ from .._errors import DataError
 from .._types import Batch
 from ..artifacts import LabelRun, MusicRun, Run, SeriesRun, SymbolRun
 from ..data import Excerpt, Labelled, MusicData, Sequences, SeriesData, SoundData, TextData, Verdicts, shifted
+from ..gradients import Truncated, strategy_named
 from ..models import DirectForecaster
 from .series import steps_of, windows_of
 from .symbols import streams_of
@@ -18,8 +19,8 @@ def first_batch(
 
     Args:
         data: read by the run.
-        steps: how many steps each has; as many as in training by default. Labelled sequences and pieces of music have
-            them at most.
+        steps: how many steps each has; by default as many as in training, of music the first stretch where it is
+            trained in stretches. Labelled sequences and pieces of music have them at most.
 
     Raises:
         DataError: where the data is shorter than that.
@@ -29,12 +30,15 @@ def first_batch(
         return _verdicts(run, data, steps)
     if isinstance(run, MusicRun):
         assert isinstance(data, MusicData)
-        few = data.pieces[: run.task.batch_size]
+        few = [one.roll for one in run.excerpts(data)[: run.task.batch_size]]
         longest = max(map(len, few))
+        strategy = strategy_named(run.configuration.training.strategy)
         if steps is not None and not 1 <= steps <= longest:
             raise DataError(
                 f"the longest of the first {len(few)} pieces has {longest} frames, {steps} are asked for: ask for fewer"
             )
+        if steps is None and isinstance(strategy, Truncated):
+            steps = strategy.k1
         return next(Sequences([Excerpt("", piece[:steps]).pair for piece in few], len(few)).batches(0))
     if isinstance(run, SeriesRun):
         assert isinstance(data, SeriesData)

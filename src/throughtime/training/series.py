@@ -9,8 +9,9 @@ from typing import Any, Literal
 from .._errors import ConfigurationError, DataError
 from .._version import __version__
 from ..artifacts import RunConfiguration, SeriesRun, SeriesTask, TrainingSettings, called
-from ..data import Pair, Repeated, Scaler, SeriesData, Split, Windows, grows_with_level, shifted
+from ..data import Pair, Scaler, SeriesData, Split, Windows, grows_with_level, shifted
 from ..models import AnyFamily, Autoregression, DirectForecaster, KnownScale, Normalisation, ValueModelConfiguration
+from .epochs import repeated
 from .fitting import Fitting
 from .loop import Training
 from .randomness import seeded
@@ -19,7 +20,6 @@ _DEFAULT_HORIZON = 12
 _HORIZONS_OF_PARTS, _HORIZONS_OF_FRACTIONS = 4, 20
 """Of series shorter than 20 horizons, one each is left for validation and test: every row that trains is worth more."""
 _WINDOWS_OF_VALIDATION = 512
-_BATCHES_OF_AN_EPOCH = 32
 
 
 def series_task(
@@ -228,4 +228,4 @@ def _training(run: SeriesRun, data: SeriesData) -> Training | Fitting:
     if isinstance(run.model, Autoregression):
         past = [(pair.inputs[:end], pair.targets[:end]) for pair, end in zip(pairs, learnt, strict=True)]
         return Fitting(run, lambda: past, validation)
-    return Training(run, Repeated(learning, -(-_BATCHES_OF_AN_EPOCH // len(learning))), validation)
+    return Training(run, repeated(learning), validation)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError, create_model
 
-from .._errors import ConfigurationError
+from .._errors import ArtifactError, ConfigurationError
 from ..artifacts import OptimizerSettings, SeriesTask, SymbolTask, TrainingSettings, explained, store
 from ..artifacts.configuration import LabelTask, MusicTask
 from ..data import Split
@@ -85,7 +85,10 @@ def read_settings(path: str | Path) -> Settings:
     path = Path(path)
     if not path.is_file():
         raise ConfigurationError(f"{path} is no settings file: " + ("a folder" if path.exists() else "no such file"))
-    groups = store.read_json(path)
+    try:
+        groups = store.read_json(path)
+    except ArtifactError as error:
+        raise ArtifactError(f"{path} is no JSON file of settings: {error}") from None
     if unknown := sorted(groups.keys() - {*GROUPS, "reading"}):
         raise ConfigurationError(f"{path}: {unknown[0]!r} is no group of settings; known: reading, {', '.join(GROUPS)}")
     for name, own in groups.items():

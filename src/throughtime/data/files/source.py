@@ -15,7 +15,7 @@ BLOCK = 1 << 22
 
 _ELSEWHERE = {
     ".mat": "a MATLAB file; write its series as CSV",
-    ".ts": "a file of the UCR/aeon archive, labelled sequences: for read_labelled, or train --task classify or regress",
+    ".ts": "a file of the UCR/UEA archive, labelled sequences: for throughtime train and predict, or read_labelled",
     ".xlsx": "a spreadsheet; save it as CSV",
     ".xls": "a spreadsheet; save it as CSV",
     ".npy": "a NumPy array; write it as CSV, or give the library a frame",

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.signal import get_window
 
 from ..._errors import ConfigurationError
 
@@ -57,7 +56,7 @@ class Frames:
         edges = _hertz(np.linspace(0, _mel(self.sample_rate / 2), self.bands + 2))
         # The narrowest band, the lowest, spans two bins at least.
         size = 1 << int(np.ceil(np.log2(max(width, self.sample_rate / (edges[1] - edges[0])))))
-        window = np.asarray(get_window("hann", width))
+        window = np.hanning(width + 1)[:-1]  # a period of it, as for any spectrum
         whole = np.pad(np.asarray(samples, np.float64), (0, max(0, width - len(samples))))
         cut = sliding_window_view(whole, width)[:: round(self.hop * self.sample_rate)]
         power = np.abs(np.fft.rfft(cut * (window / window.sum()), size)) ** 2

@@ -16,11 +16,13 @@ class LabelledColumns:
         label: of the classes or numbers; for recordings "name" or "folder", which hold them.
         id: of the sequences' names; None where there is none.
         time: of the order of the steps; None where rows are in order.
+        steps: those of a row a sequence; None of other shapes, and without a header.
     """
 
     label: str | None = None
     id: str | None = None
     time: str | None = None
+    steps: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,13 @@ class LabelledLayout:
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> LabelledLayout:
         """The inverse of `to_dict`."""
-        classes, frames = record["classes"], record["frames"]
+        classes, frames, steps = record["classes"], record["frames"], record["columns"].get("steps")
         return cls(
             record["shape"],
             record["task"],
             tuple(record["features"]),
             None if classes is None else tuple(classes),
-            LabelledColumns(**record["columns"]),
+            LabelledColumns(**record["columns"] | {"steps": None if steps is None else tuple(steps)}),
             record["fill"],
             None if frames is None else Frames(**frames),
         )

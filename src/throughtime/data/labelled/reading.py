@@ -48,7 +48,8 @@ def read_labelled(
         source: a path or a frame.
         task: "classify" or "regress"; None takes what the header of a `.ts` file says, and else "classify".
         label: the column of labels of a table; `label`, `class`, `target` and `y` are found by themselves.
-        id: the column that tells the sequences of a table apart; `id`, `case`, `sequence` and the like are found.
+        id: the column that tells the sequences of a table apart; `id`, `case`, `sequence`, `recording` and the like
+            are found.
         time: the column that orders the steps of a sequence, numbers or times; found by default.
         features: the columns to read of a table; by default every column of numbers that is nothing else.
         fill: "forward", "linear" or "zero" mends missing values; None refuses them; "kept" leaves NaN, to be described.

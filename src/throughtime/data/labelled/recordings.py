@@ -7,7 +7,6 @@ from math import gcd
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from ..._errors import DataError
 from ..files.source import Source, files_of
@@ -52,7 +51,7 @@ def read_recordings(path: Path, frames: Frames | None) -> Cases:
         shared = gcd(sound.sample_rate, settings.sample_rate)
         up, down = settings.sample_rate // shared, sound.sample_rate // shared
         samples = np.asarray(sound.samples)
-        sequences.append(settings.of(samples if up == down else resample_poly(samples, up, down)))
+        sequences.append(settings.of(samples if up == down else _resampled(samples, up, down)))
     labels, told = _labels(path, files)
     return Cases(
         file=str(path),
@@ -98,3 +97,9 @@ def _notes(rates: Sequence[int], settings: Frames, others: Sequence[Path]) -> li
         which = "1 file that is no sound was" if len(others) == 1 else f"{len(others)} files that are no sound were"
         notes.append(f"{which} left aside, first {others[0].name}")
     return notes
+
+
+def _resampled(samples: np.ndarray, up: int, down: int) -> np.ndarray:
+    from scipy.signal import resample_poly  # takes a second, which not everyone should wait
+
+    return resample_poly(samples, up, down)

@@ -19,7 +19,10 @@ from .cases import Cases, in_order
 from .layout import LabelledColumns, LabelledLayout
 
 _LABELS = ("label", "class", "target", "y")
-_IDS = ("id", "case", "case_id", "sequence", "sequence_id", "unique_id", "series_id", "item_id", "sample_id")
+_IDS = (
+    *("id", "case", "case_id", "sequence", "sequence_id", "unique_id", "series", "series_id", "recording"),
+    *("recording_id", "item_id", "sample_id"),
+)
 _CLOCKS = ("time", "t", "step", "timestamp", "seconds", "frame")
 _UNNAMED = "column_1"
 
@@ -144,6 +147,16 @@ def _a_row_a_case(
     notes += [f"column {name!r} has no name and is left out" for name in unnamed]
     notes += [f"column {name!r} holds text and is left out" for name in texts if name not in unnamed]
     steps = [name for name in values.columns if name not in (columns.id, *unnamed, *texts)]
+    if layout is None:
+        headed = table.place != "line" or table.first > 1
+        columns = replace(columns, steps=tuple(steps) if headed else None)
+        notes += [
+            f"each row is read as one sequence of {len(steps)} steps; is {name!r} the id? --id {name}"
+            for name in texts
+            if columns.id is None and _tells_apart(values, name, labels)
+        ]
+    elif columns.steps is not None:
+        steps = _as_before(table, columns.steps, steps)
     if len(steps) < 2:
         numbers = f"one column of numbers ({steps[0]!r})" if steps else "no column of numbers"
         raise DataError(
@@ -160,6 +173,25 @@ def _a_row_a_case(
 
     read = series_a_row(replace(values, columns=("key", *steps), chunks=chunks), fill)
     return _cases(table, "rows", ("value",), columns, read, labels, fill, notes)
+
+
+def _tells_apart(table: Table, name: str, labels: pl.DataFrame) -> bool:
+    """Whether the texts of a column come back, each with one label alone."""
+    texts = pl.concat([chunk[name].cast(pl.String) for chunk in table.chunks()])
+    pairs = labels.select("label").with_columns(text=texts)
+    different = texts.n_unique()
+    return different < len(texts) and pairs.n_unique() == different
+
+
+def _as_before(table: Table, trained: Sequence[str], steps: Sequence[str]) -> list[str]:
+    """The steps that were trained on, in their order, and further ones after them."""
+    lacking = next((name for name in trained if name not in table.columns), None)
+    if lacking is not None:
+        raise DataError(
+            f"{table.name} has no column {lacking!r}, a step that was trained on (empty cells end a sequence before "
+            f"it); its columns: {_listed(table)}"
+        )
+    return [*trained, *(name for name in steps if name not in trained)]
 
 
 def _refuse_unnamed(table: Table, labels: pl.DataFrame, layout: LabelledLayout | None) -> None:

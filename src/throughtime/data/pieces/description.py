@@ -26,7 +26,7 @@ class MusicDescription:
         name: of the file or folder.
         pieces, frames, frames_per_beat: how many.
         shortest, median, longest: of the pieces, in frames.
-        lowest, highest: keys that sound, by name: C4 is the middle C.
+        lowest, highest: keys that sound, by name: C4 is the middle C; None where none does.
         notes: keys down in a frame, on the average.
         most: in one frame.
         silent: the share of frames without one.
@@ -41,8 +41,8 @@ class MusicDescription:
     shortest: int
     median: float
     longest: int
-    lowest: str
-    highest: str
+    lowest: str | None
+    highest: str | None
     notes: float
     most: int
     silent: float
@@ -63,7 +63,7 @@ class MusicDescription:
                 "file": self.name,
                 "pieces": f"{self.pieces:,}",
                 "frames": f"{self.frames:,}, {self.frames_per_beat} a beat; {each} a piece",
-                "keys": f"{self.lowest} to {self.highest}",
+                "keys": "none" if self.lowest is None else f"{self.lowest} to {self.highest}",
                 "notes": f"{self.notes:.2f} a frame, {self.most} at most; {self.silent:.1%} of the frames are silent",
                 "held": f"{self.held:.1%} of the keys that are down stay down for the next frame",
             },
@@ -84,15 +84,14 @@ class MusicDescription:
             right.grid(visible=False, axis="y")
             right.set_title("all pieces", loc="left")
             right.set_xlabel("down, % of the frames")
-            sounding = np.flatnonzero(self.shares)
-            left.set_ylim(sounding[0] - 2, sounding[-1] + 2)
+            left.set_ylim(*_range(np.flatnonzero(self.shares)))
         return figure
 
 
 def describe_music(
     name: str, pieces: Sequence[np.ndarray], names: Sequence[str], frames_per_beat: int
 ) -> MusicDescription:
-    """Describe pieces [time, 88] in which something sounds."""
+    """Describe pieces, each bool [time, 88]."""
     lengths = [len(piece) for piece in pieces]
     down = np.concatenate([piece.sum(1) for piece in pieces])
     often = np.sum([piece.sum(0) for piece in pieces], axis=0)
@@ -107,8 +106,8 @@ def describe_music(
         shortest=min(lengths),
         median=float(np.median(lengths)),
         longest=max(lengths),
-        lowest=key_name(int(keys[0])),
-        highest=key_name(int(keys[-1])),
+        lowest=key_name(int(keys[0])) if len(keys) else None,
+        highest=key_name(int(keys[-1])) if len(keys) else None,
         notes=float(down.mean()),
         most=int(down.max()),
         silent=float((down == 0).mean()),
@@ -131,7 +130,7 @@ def piano_roll(roll: np.ndarray, frames_per_beat: int, given: int = 0) -> Figure
         axes = figure.add_subplot()
         _draw(axes, roll, frames_per_beat)
         axes.set_xlim(0, beats)
-        axes.set_ylim(*((keys[0] - 2, keys[-1] + 2) if len(keys) else (0, KEYS)))
+        axes.set_ylim(*_range(keys))
         if given:
             axes.axvline(given / frames_per_beat, color=_plotting.PALETTE["vermillion"], label="what was given ends")
             figure.legend(loc="outside lower left")
@@ -147,6 +146,11 @@ def key_name(key: int) -> str:
     """
     octave, note = divmod(LOWEST_KEY + key, len(_NOTES))
     return f"{_NOTES[note]}{octave - 1}"
+
+
+def _range(keys: np.ndarray) -> tuple[int, int]:
+    """From below the lowest key that sounds to above the highest."""
+    return (int(keys[0]) - 2, int(keys[-1]) + 2) if len(keys) else (0, KEYS)
 
 
 def _draw(axes: Axes, roll: np.ndarray, frames_per_beat: int) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..._errors import DataError
 from ..batches.pair import Pair, shifted
 from ..files.source import Source, checked, files_of
-from ..music import KEYS, read_midi
+from ..music import KEYS, as_keys, check_frames, read_midi
 from ..split import Split
 from .description import MusicDescription, describe_music
 
@@ -25,13 +26,20 @@ class Excerpt:
 
     Args:
         name: of the piece.
-        roll: which keys are down, bool [time, 88].
+        roll: which keys are down, [time, 88]; what is not 0 is down, and kept as bool.
         begin: the first frame that counts.
+
+    Raises:
+        ShapeError: where the roll is not [time, 88].
+        DataError: where it has no frame, or something in it is not a number.
     """
 
     name: str
     roll: np.ndarray
     begin: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "roll", as_keys(self.roll))
 
     @property
     def opened(self) -> np.ndarray:
@@ -54,10 +62,16 @@ class MusicData:
     """Pieces that were read.
 
     Args:
-        pieces: which keys are down in each frame, one bool [time, 88] a piece.
-        names: of the pieces: their files.
-        frames_per_beat: frames a beat.
+        pieces: which keys are down in each frame, one [time, 88] a piece; what is not 0 is down, and kept as bool.
+        names: of the pieces, each another: their files.
+        frames_per_beat: frames a beat, 1 to 480.
         source: the file or folder; None for rolls in memory.
+
+    Raises:
+        ShapeError: where a piece is not [time, 88].
+        DataError: without pieces, of a piece without frames or with values that are no numbers, or where each has not a
+            name of its own.
+        ConfigurationError: for `frames_per_beat` out of range.
 
     Example:
         >>> data = MusicData((np.ones((8, 88), bool), np.ones((6, 88), bool)), ("a.mid", "b.mid"))
@@ -70,6 +84,16 @@ class MusicData:
     frames_per_beat: int = FRAMES_PER_BEAT
     source: Source | None = None
 
+    def __post_init__(self) -> None:
+        if not len(self.pieces) == len(set(self.names)) == len(self.names) > 0:
+            raise DataError(
+                f"{len(self.pieces)} pieces have {len(self.names)} names, {len(set(self.names))} of them different: "
+                "expected at least one piece, and for each a name of its own"
+            )
+        check_frames(self.frames_per_beat)
+        rolls = (as_keys(piece, f"piece {name!r}") for name, piece in zip(self.names, self.pieces, strict=True))
+        object.__setattr__(self, "pieces", tuple(rolls))
+
     def __len__(self) -> int:
         return len(self.pieces)
 
@@ -77,6 +101,11 @@ class MusicData:
     def frames(self) -> int:
         """How many all pieces have together."""
         return sum(map(len, self.pieces))
+
+    @property
+    def called(self) -> str:
+        """The path it was read from, or "rolls"."""
+        return "rolls" if self.source is None else self.source.path
 
     def parted(self, split: Split, seed: int) -> tuple[list[Excerpt], list[Excerpt], list[Excerpt]]:
         """What trains, chooses and tests a model: whole pieces, shuffled; of fewer than three pieces stretches in time.
@@ -103,8 +132,7 @@ class MusicData:
 
     def describe(self) -> MusicDescription:
         """What was read, in figures and a picture."""
-        name = "rolls" if self.source is None else self.source.path
-        return describe_music(name, self.pieces, self.names, self.frames_per_beat)
+        return describe_music(self.called, self.pieces, self.names, self.frames_per_beat)
 
 
 def read_music(path: str | Path, *, frames_per_beat: int = FRAMES_PER_BEAT) -> MusicData:
@@ -131,8 +159,21 @@ def read_music(path: str | Path, *, frames_per_beat: int = FRAMES_PER_BEAT) -> M
     path = checked(path)
     files = files_of(path)
     names = [str(file.relative_to(path)) if path.is_dir() else file.name for file in files]
-    pieces = [read_midi(file, frames_per_beat=frames_per_beat).astype(bool) for file in files]
+    pieces = [read_midi(file, frames_per_beat=frames_per_beat) for file in files]
     return MusicData(tuple(pieces), tuple(names), frames_per_beat, Source.of(path))
+
+
+def smoothed(counts: np.ndarray) -> np.ndarray:
+    """How likely a key is up or down by counts [..., now, key], to each of which a half is added.
+
+    References:
+        Krichevsky and Trofimov, "The performance of universal encoding", IEEE Transactions on Information Theory 1981.
+
+    Example:
+        >>> smoothed(np.array([[3], [0]])).tolist()
+        [[0.875], [0.125]]
+    """
+    return (counts + 0.5) / (counts.sum(-2, keepdims=True) + 1)
 
 
 def transitions(excerpts: Iterable[Excerpt]) -> np.ndarray:

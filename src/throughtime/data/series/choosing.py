@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -80,12 +81,19 @@ def choose(
     reader, time_column, notes = _time(table, sample, time, time_format, {*given, *((id,) if id else ())}, id)
     if time_column is not None and time_column in given:
         raise DataError(f"{time_column!r} is the time column: it cannot be a target or covariate; name another as time")
+    for name in targets or ():
+        if time is time_column is None and name.strip().lower() in _TIME_NAMES and _is_time(sample[name], True):
+            raise DataError(
+                f"{name!r} is the time column: it cannot be a target too (time='none', --time none, counts the rows)"
+            )
     taken = {time_column, id, *past, *future}
     if targets is None:
         targets, left_out = _numeric(table, sample, taken)
         notes += left_out
     if not targets:
         free = [name for name in table.columns if name not in taken]
+        for name in free:
+            _refuse_decimal_comma(table, sample[name])
         raise DataError(
             f"{table.name} has no column of numbers beside its time and covariates"
             + (f": {', '.join(repr(name) for name in free[:5])} hold text" if free else "")
@@ -159,6 +167,15 @@ def _reader(table: Table, sample: pl.DataFrame, name: str, time_format: str | No
             "(time='none' counts the rows)"
         )
     return TimeReader(table.name, name, formats)
+
+
+def _refuse_decimal_comma(table: Table, cells: pl.Series) -> None:
+    for text in _texts(cells)[:1]:
+        if re.fullmatch(r"\s*[+-]?\d+,\d+\s*", text):
+            raise DataError(
+                f"{table.name}, column {cells.name!r}: {text!r} looks like a decimal comma: expected "
+                f"{text.strip().replace(',', '.')}"
+            )
 
 
 def _numeric(table: Table, sample: pl.DataFrame, taken: Iterable[str | None]) -> tuple[list[str], list[str]]:

@@ -13,10 +13,10 @@ import polars as pl
 
 from ..._errors import DataError
 from .cells import Faults
-from .delimited import cells_of, separator_of
+from .delimited import cells_of, is_number, separator_of
 from .layout import SeriesLayout
 from .tables import table_of
-from .timestamps import FORMATS, TimeReader, formats_of
+from .timestamps import FORMATS, TimeReader, formats_of, looks_like_time
 
 _PLACE = "standard input"
 _FEW = 16
@@ -92,7 +92,7 @@ class LineReader:
         """The rows of the next lines, without their line ends; `None` if there is none. Blank lines are passed over.
 
         Raises:
-            DataError: where the first line is neither a header nor of as many cells as there are columns.
+            DataError: where the first line is neither a header nor a row of as many cells as there are columns.
         """
         numbered = [(self._lines + index, line) for index, line in enumerate(lines, 1) if line.strip()]
         self._lines += len(lines)
@@ -125,7 +125,7 @@ class LineReader:
         named = ", ".join(map(repr, needed[:6])) + (", …" if len(needed) > 6 else "")
         if not self._columns:
             raise DataError(f"{_PLACE}, line {number}: {text[:60]!r} is no header: begin with one that names {named}")
-        if len(cells) != len(self._columns):
+        if len(cells) != len(self._columns) or all(map(_is_word, cells)):
             raise DataError(
                 f"{_PLACE}, line {number}: {text[:60]!r} is neither a header that names {named}, nor a row of "
                 f"{len(self._columns)} cells as in the training file"
@@ -201,10 +201,14 @@ def _numbers(name: str, cells: tuple[str, ...], first: int) -> np.ndarray:
     return values
 
 
+def _is_word(cell: str) -> bool:
+    return bool(cell) and not (is_number(cell) or looks_like_time(cell))
+
+
 def _decoded(line: bytes, number: int) -> str:
     for encoding in ("utf-8", "cp949"):
         try:
             return line.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise DataError(f"{_PLACE}, line {number} is neither UTF-8 nor CP949")
+    raise DataError(f"{_PLACE}, line {number} is not text: neither UTF-8 nor CP949")

@@ -26,6 +26,7 @@ _SECONDS_UNTIL_LOST = 600.0
 _SECONDS_BETWEEN_SIGNS = 60.0
 _TRIALS_BEFORE_PRUNING = 5
 _VALIDATIONS_BEFORE_PRUNING = 3
+_SECONDS_BETWEEN_ATTEMPTS = 1.0
 _WORKER, _SETTINGS, _DRAWN, _REASON, _LOST = "worker", "settings", "drawn", "reason", "lost"
 _STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed",
            TrialState.RUNNING: "running", TrialState.WAITING: "waiting"}  # fmt: skip
@@ -192,7 +193,7 @@ class _Numbered(BaseSampler):
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 
 
-def storage_of(url: str | None, file: Path) -> BaseStorage:
+def storage_of(url: str | None, file: Path, attempts: int = 3) -> BaseStorage:
     """The storage at that address; a journal in a file, in which each line is JSON, where none is given.
 
     Raises:
@@ -209,6 +210,9 @@ def storage_of(url: str | None, file: Path) -> BaseStorage:
         with _quietly():
             return optuna.storages.get_storage(url)
     except Exception as error:  # of whichever driver it is
+        if attempts > 1:  # another process may be making its tables
+            time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
+            return storage_of(url, file, attempts - 1)
         words = " ".join(str(error).split())
         raise ArtifactError(f"storage {url!r} cannot be used: {words[:300]}") from None
 

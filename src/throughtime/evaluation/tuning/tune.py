@@ -19,7 +19,7 @@ from ..._errors import ArtifactError, ConfigurationError, ThroughtimeError
 from ..._files import making, replacing
 from ..._types import Observer
 from ...artifacts import store
-from ...data import SoundData
+from ...data import Labelled, SoundData, Split
 from ...training import Training, prepare
 from ...training.settings import Settings, plain_settings, write_settings
 from .record import Tuning, run_folder
@@ -107,6 +107,8 @@ def tune(
         raise ConfigurationError(f"trials={trials}: at least one is needed")
     if time_budget is not None and not time_budget > 0:
         raise ConfigurationError(f"time_budget={time_budget}: expected seconds above 0")
+    if isinstance(data, Labelled):
+        task = {"split": Split(), **(task or {})}  # however few there are, some must choose
     most = 50 if trials is None and time_budget is None else trials
     fixed = {"task": task, "family": family, "training": training, "optimizer": optimizer, "model": model}
     space = Space.of(data, tuned, ranges or {}, {name: own for name, own in fixed.items() if own})
