@@ -123,7 +123,7 @@ FILES = [
     csv("no column of numbers", "no column of numbers", table(*(f"{time},low" for time in HOURS))),
     Bad("Parquet that is none", "train bad.parquet", "bad.parquet", ("bad.parquet", b"PAR1 but not really")),
     Bad("a gzip file cut short", "train bad.csv.gz", "bad.csv.gz",
-        ("bad.csv.gz", gzip.compress(table(*ROWS).encode())[:300])),
+        ("bad.csv.gz", gzip.compress(table(*ROWS).encode(), mtime=0)[:300])),
     Bad("a pickle", "train bad.pkl", "a pickle, which runs code", ("bad.pkl", b"\x80\x04N.")),
     Bad("a spreadsheet", "train bad.xlsx", "save it as CSV", ("bad.xlsx", b"PK\x03\x04")),
     Bad("an unknown kind of binary file", "train bad.bin", "bad.bin", ("bad.bin", bytes(range(256)) * 8)),
