@@ -17,7 +17,7 @@ DATA = Path(os.environ.get("THROUGHTIME_DATA", Path(__file__).parents[2] / "shar
 """Public data sets, one folder each; THROUGHTIME_DATA names another place."""
 
 RESULTS = Path(__file__).parent / "results"
-"""Every run of a benchmark as JSON; of these only `published/` and `peers/`, which take days, are kept in version control."""
+"""Every run of a benchmark as JSON; `published/` and `peers/` alone, which take days, are in version control."""
 
 _BUSY = 0.15
 """Cores that others may take while something is timed. Two threads that wait for each other take turns on a busy core,
