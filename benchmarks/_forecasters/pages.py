@@ -107,26 +107,19 @@ def spread(values: list[float]) -> str:
 
 def by_year(tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> str:
     """A row a model, a column a year: mean errors over the seeds, and their mean; empty where nothing is known."""
-    rows = [["season before", *(task.naive()["MAE"] for task in tasks)]]
-    found = {group.title: {} for task in tasks for group in grouped(task, outcomes) if group.done}
+    found: dict[str, dict[str, float]] = {}
     for task in tasks:
         for group in grouped(task, outcomes):
             if group.done:
-                found[group.title][task.name] = fmean(group.values(lambda outcome: outcome.figures["MAE"]))
-    rows += [[title, *(errors.get(task.name) for task in tasks)] for title, errors in found.items()]
+                error = fmean(group.values(lambda outcome: outcome.figures["MAE"]))
+                found.setdefault(group.title, {})[task.name] = error
     if not found:
         return ""
-    heads = ["", *(str(task.year) for task in tasks), "mean"]
-    return table(heads, [[str(title), *map(_error, errors), _error(_mean(errors))] for title, *errors in rows])
-
-
-def _mean(errors: Sequence[float | None]) -> float | None:
-    known = [error for error in errors if error is not None]
-    return fmean(known) if len(known) == len(errors) else None
-
-
-def _error(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f}"
+    rows = []
+    for title, errors in {"season before": {task.name: task.naive()["MAE"] for task in tasks}, **found}.items():
+        cells = [f"{errors[task.name]:.1f}" if task.name in errors else "–" for task in tasks]
+        rows.append([title, *cells, "–" if "–" in cells else f"{fmean(errors.values()):.1f}"])
+    return table(["", *(str(task.year) for task in tasks), "mean"], rows)
 
 
 def time_to(groups: list[Group], quality: float, metric: str = "MAE") -> tuple[float, Group] | None:

@@ -48,10 +48,14 @@ CASES = {
 _BATCH, _CLIP = 8, 1.0
 
 
+def rolls(part: str) -> list[np.ndarray]:
+    """The chorales of a part, [time, key] each."""
+    return [np.asarray(roll, np.float32) for roll in loadmat(DATA / FILE)[f"{part}data"][0]]
+
+
 def read(part: str) -> list[Pair]:
     """The chorales of a part, each a pair of its frames but the last and its frames but the first."""
-    rolls = loadmat(DATA / FILE)[f"{part}data"][0]
-    return [shifted(np.asarray(roll, np.float32)) for roll in rolls]
+    return [shifted(roll) for roll in rolls(part)]
 
 
 def model_of(case: Case, chorales: list[Pair]) -> tt.SequenceModel:

@@ -106,11 +106,13 @@ def mean_and_spread(values: Sequence[float]) -> str:
     if len(values) < 2:
         return _digits(mean)
     spread = statistics.stdev(values)
+    if spread == 0:
+        return f"{_digits(mean)} ± 0"
     power = math.floor(math.log10(abs(mean))) if mean else 0
     if -3 <= power <= 5:
         power = 0
     mean, spread = mean / 10.0**power, spread / 10.0**power
-    decimals = 2 if spread == 0 else min(max(1 - math.floor(math.log10(spread)), 0), 4)
+    decimals = min(max(1 - math.floor(math.log10(spread)), 0), 4)
     told = f"{mean:.{decimals}f} ± {spread:.{decimals}f}"
     return f"({told})e{power}" if power else told
 

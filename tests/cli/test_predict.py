@@ -116,6 +116,7 @@ def test_the_other_commands_on_a_run_of_labels(throughtime, run):
         (("forecast", run), "is a model of labels: use throughtime predict"),
         (("generate", run), "is a model of labels: use throughtime predict"),
         (("evaluate", run, "--horizon", "3"), "--horizon and --stride are for series"),
+        (("gradients", run), "Truncated feeds a sequence in pieces, and SequenceModel normalises over a batch"),
     ):
         outcome = throughtime(*command)
         assert outcome.code == 2

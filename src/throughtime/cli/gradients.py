@@ -9,7 +9,7 @@ import typer
 
 from .._errors import ConfigurationError
 from ..artifacts import load
-from ..gradients import FORMS, Truncated, compare_gradients, smallest_truncation, strategy_named
+from ..gradients import FORMS, compare_gradients, smallest_truncation, strategy_named
 from ..models import negative_log_likelihood
 from ..training import first_batch
 from . import _options as options
@@ -42,13 +42,13 @@ def gradients(
         raise ConfigurationError(f"--tolerance {tolerance}: expected above 0")
     trained = load(run, device=options.device(device))
     named = None if strategy is None else [strategy_named(text) for text in strategy]
-    for one in named or [Truncated(1)]:
-        one.check(trained.model.train())
-    trained.model.eval()  # dropout would look like a bias
     with working("reading"):
         batch = first_batch(trained, trained.read(file), steps).to(options.device(device))
     length = batch.inputs.shape[0]
     chosen = named or [strategy_named(text) for text in _suited(length)]
+    for one in chosen:  # what training would refuse
+        one.check(trained.model.train())
+    trained.model.eval()  # dropout would look like a bias
     torch.manual_seed(seed)
     with working("comparing"):
         found = compare_gradients(trained.model, batch, negative_log_likelihood, chosen)

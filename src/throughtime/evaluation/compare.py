@@ -17,7 +17,7 @@ from ..models import FAMILIES, family, family_settings
 from ..training import Fitting, Training, prepare, series_task, symbol_task
 from .backtest import forecasts_possible
 from .comparison import Candidate, Comparison, metrics_of
-from .likelihood import test_part
+from .likelihood import tested_part
 from .trial import Data, Trial, trial
 
 
@@ -166,4 +166,4 @@ def _check_test_part(data: Data, task: Mapping[str, Any]) -> None:
     if isinstance(data, SeriesData):
         forecasts_possible(data, task["split"], task["horizon"])
     else:
-        test_part(data, symbol_task(data, **task).split)
+        tested_part(data, symbol_task(data, **task).split)

@@ -101,7 +101,7 @@ def likelihood(
         >>> likelihood(training.run, training.run.read()).symbols
         120
     """
-    train_end, start, end = test_part(data, run.task.split)
+    train_end, start, end = tested_part(data, run.task.split)
     sums, sizes = _nats(run, data.tokens, start, end, progress)
     nats = float(sums.sum() / sizes.sum())
     unit = run.vocabulary.unit if run.vocabulary is not None else "sample"
@@ -117,7 +117,7 @@ def likelihood(
     return Likelihood(unit, end - start, figures(nats), parts, tuple(sizes.tolist()), baselines)
 
 
-def test_part(data: TextData | SoundData, split: Split) -> tuple[int, int, int]:
+def tested_part(data: TextData | SoundData, split: Split) -> tuple[int, int, int]:
     """The end of training, and where the test part begins and ends.
 
     Raises:

@@ -87,10 +87,9 @@ class CausalConv(nn.Module):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.kernel_size, self.dilation_base, self.dropout = kernel_size, dilation_base, dropout
         self.bias, self.norm = bias, norm
-        made = {"bias": bias, "device": device, "dtype": dtype}
-        sizes = (hidden_size, kernel_size)
+        own, made = (hidden_size, kernel_size), {"device": device, "dtype": dtype}
         self.blocks = nn.ModuleList(
-            _Block(hidden_size if layer else input_size, *sizes, dilation_base**layer, dropout, norm, made)
+            _Block(hidden_size if layer else input_size, *own, dilation_base**layer, dropout, bias, norm, made)
             for layer in range(num_layers)
         )
 
@@ -225,20 +224,19 @@ class _Block(nn.Module):
         kernel_size: int,
         dilation: int,
         dropout: float,
+        bias: bool,
         norm: str,
         made: dict[str, Any],
     ) -> None:
         super().__init__()
-        own: dict[str, Any] = made if norm == "weight" else made | {"bias": False}
+        by_weight = norm == "weight"
         convolutions = [
-            nn.Conv1d(channels, hidden_size, kernel_size, dilation=dilation, **own) for channels in (width, hidden_size)
+            nn.Conv1d(channels, hidden_size, kernel_size, dilation=dilation, bias=bias and by_weight, **made)
+            for channels in (width, hidden_size)
         ]
-        if norm == "weight":
-            convolutions = [weight_norm(convolution) for convolution in convolutions]
-        self.convolutions = nn.ModuleList(convolutions)
-        where = {name: value for name, value in made.items() if name != "bias"}
-        self.norms = nn.ModuleList(nn.BatchNorm1d(hidden_size, **where) for _ in convolutions if norm == "batch")
-        self.residual = nn.Identity() if width == hidden_size else nn.Conv1d(width, hidden_size, 1, **made)
+        self.convolutions = nn.ModuleList(map(weight_norm, convolutions) if by_weight else convolutions)
+        self.norms = nn.ModuleList([] if by_weight else [nn.BatchNorm1d(hidden_size, **made) for _ in convolutions])
+        self.residual = nn.Identity() if width == hidden_size else nn.Conv1d(width, hidden_size, 1, bias=bias, **made)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, histories: Sequence[Tensor], course: _Course) -> tuple[Tensor, list[Tensor]]:

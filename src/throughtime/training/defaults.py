@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._errors import ConfigurationError
 from ..artifacts import TrainingSettings
 from ..data import Labelled, MusicData, SeriesData
 from ..models import AnyFamily, family
@@ -44,8 +45,16 @@ def family_defaults(data: Any, **given: Any) -> AnyFamily:
 def training_defaults(
     data: Any, task: Any, chosen: AnyFamily, optimizer: dict[str, Any] | None = None, **given: Any
 ) -> TrainingSettings:
-    """Full gradients and early stopping for series; truncated ones for symbols, and the epochs that the text needs."""
-    suited: dict[str, Any] = {"epochs": 30, "patience": 8}
+    """Full gradients and early stopping for series; truncated ones for symbols, and the epochs that the text needs.
+
+    Raises:
+        ConfigurationError: for patience without a validation part to wait for.
+    """
+    if given.get("patience") is not None and not task.split.validation:
+        raise ConfigurationError(
+            f"patience {given['patience']}: there is no validation part to wait for; --split 0.7,0.1,0.2 makes one"
+        )
+    suited: dict[str, Any] = {"epochs": 30} | ({"patience": 8} if task.split.validation else {})
     rate = 2e-3
     if isinstance(data, Labelled):
         suited, rate = {"epochs": 20}, 5e-3

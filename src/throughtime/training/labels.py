@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import ConfigurationError, DataError
+from .._errors import DataError
 from .._version import __version__
 from ..artifacts import INPUTS, TARGET, LabelRun, LabelTask, RunConfiguration, Temperature, TrainingSettings
 from ..data import Labelled, Scaler, Split, Verdicts, balanced, parted
@@ -59,15 +59,7 @@ def label_task(data: Labelled, **settings: Any) -> LabelTask:
 def prepare_labels(
     data: Labelled, folder: Path, task: LabelTask, family: AnyFamily, training: TrainingSettings, **model: Any
 ) -> Training:
-    """A run over `data` in `folder`, not yet trained. Scales are fitted on the cases of the training part alone.
-
-    Raises:
-        ConfigurationError: for patience without a validation part to wait for.
-    """
-    if training.patience is not None and not task.split.validation:
-        raise ConfigurationError(
-            f"patience {training.patience}: there is no validation part to wait for; --split 0.7,0.1,0.2 makes one"
-        )
+    """A run over `data` in `folder`, not yet trained. Scales are fitted on the cases of the training part alone."""
     learnt, _, _ = parted(data, task.split, training.seed)
     assert learnt.targets is not None
     scaler = Scaler.fit({INPUTS: np.concatenate(learnt.sequences)})
@@ -130,8 +122,7 @@ def _training(run: LabelRun, data: Labelled) -> Training:
     def verdicts(part: Labelled, seed: int | None = None) -> Verdicts:
         return Verdicts(run.inputs(part), run.scaled_targets(part), task.batch_size, seed, weights)
 
-    learning = verdicts(learnt, seed)
-    source = repeated(learning)
+    source = repeated(verdicts(learnt, seed))
     if not len(chosen):
         return LabelTraining(run, source, None)
     return LabelTraining(run, source, verdicts(chosen), chosen=chosen if run.layout.classes else None)

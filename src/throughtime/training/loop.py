@@ -170,7 +170,7 @@ class Training:
         segments = partial(self.strategy.segments, self.model, batch, self.loss, carry)
         random = random_state(self.device) if searches(self.optimizer) else {}
         started = time.monotonic()
-        with self._precision(), self._distributed():
+        with self._precision(), self._telling_divergence():
             for segment in segments():
                 norm = self._update(segment, partial(self._again, segments, random))
                 self.carry = segment.carry
@@ -234,7 +234,7 @@ class Training:
 
     def validation_loss(self) -> float | None:
         """Nats a step and sequence over the validation part, if there is one."""
-        with self._precision(), self._distributed():
+        with self._precision(), self._telling_divergence():
             return None if self.validation is None else mean_loss(self.model, self.validation, self.loss)
 
     def _validate(self) -> None:
@@ -274,7 +274,7 @@ class Training:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
 
     @contextmanager
-    def _distributed(self) -> Iterator[None]:
+    def _telling_divergence(self) -> Iterator[None]:
         """What torch says where a model gives no distribution, as its numbers are none, in the words of the others."""
         try:
             yield

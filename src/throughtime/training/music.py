@@ -57,6 +57,5 @@ def _training(run: MusicRun, data: MusicData) -> Training:
     def pieces(part: list[Excerpt], seed: int | None = None) -> Sequences:
         return Sequences([one.pair for one in part], run.task.batch_size, seed, [one.begin for one in part])
 
-    learning = pieces(learnt, run.configuration.training.seed)
-    source = repeated(learning)
+    source = repeated(pieces(learnt, run.configuration.training.seed))
     return Training(run, source, pieces(chosen) if chosen else None)

@@ -30,16 +30,7 @@ def first_batch(
         return _verdicts(run, data, steps)
     if isinstance(run, MusicRun):
         assert isinstance(data, MusicData)
-        few = [one.roll for one in run.excerpts(data)[: run.task.batch_size]]
-        longest = max(map(len, few))
-        strategy = strategy_named(run.configuration.training.strategy)
-        if steps is not None and not 1 <= steps <= longest:
-            raise DataError(
-                f"the longest of the first {len(few)} pieces has {longest} frames, {steps} are asked for: ask for fewer"
-            )
-        if steps is None and isinstance(strategy, Truncated):
-            steps = strategy.k1
-        return next(Sequences([Excerpt("", piece[:steps]).pair for piece in few], len(few)).batches(0))
+        return _pieces(run, data, steps)
     if isinstance(run, SeriesRun):
         assert isinstance(data, SeriesData)
         whole = steps_of(run)
@@ -72,3 +63,16 @@ def _verdicts(run: LabelRun, data: Labelled, steps: int | None) -> Batch:
             f"the longest of the first {len(few)} cases has {longest} steps, {steps} are asked for: from 2 to {longest}"
         )
     return next(Verdicts([one[:steps] for one in run.inputs(few)], run.scaled_targets(few), len(few)).batches(0))
+
+
+def _pieces(run: MusicRun, data: MusicData, steps: int | None) -> Batch:
+    few = [one.roll for one in run.excerpts(data)[: run.task.batch_size]]
+    longest = max(map(len, few))
+    if steps is not None and not 1 <= steps <= longest:
+        raise DataError(
+            f"the longest of the first {len(few)} pieces has {longest} frames, {steps} are asked for: ask for fewer"
+        )
+    strategy = strategy_named(run.configuration.training.strategy)
+    if steps is None and isinstance(strategy, Truncated):
+        steps = strategy.k1
+    return next(Sequences([Excerpt("", piece[:steps]).pair for piece in few], len(few)).batches(0))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, ValidationError
 
 from .._errors import ArtifactError, ConfigurationError
 from ..artifacts import OptimizerSettings, SeriesTask, SymbolTask, TrainingSettings, explained, store
@@ -26,13 +26,13 @@ READING = (
 GROUPS = ("task", "family", "training", "optimizer", "model")
 """Of settings, as `prepare` takes them."""
 
-_Values = create_model(
-    "_Values",
-    __base__=ValueModelConfiguration,
-    decoding=(Literal["autoregressive", "direct"] | None, None),
-    normalisation=(Normalisation | None, None),
-)
-"""A model of series as `prepare` takes it."""
+
+class _Values(ValueModelConfiguration):
+    """A model of series as `prepare` takes it."""
+
+    decoding: Literal["autoregressive", "direct"] | None = None
+    normalisation: Normalisation | None = None
+
 
 _KINDS: dict[str, list[tuple[type[BaseModel], dict[str, int]]]] = {
     "task": [(SeriesTask, {"horizon": 1, "lookback": 1}), (SymbolTask, {}), (LabelTask, {}), (MusicTask, {})],

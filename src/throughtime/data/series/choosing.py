@@ -81,8 +81,9 @@ def choose(
     reader, time_column, notes = _time(table, sample, time, time_format, {*given, *((id,) if id else ())}, id)
     if time_column is not None and time_column in given:
         raise DataError(f"{time_column!r} is the time column: it cannot be a target or covariate; name another as time")
-    for name in targets or ():
-        if time is time_column is None and name.strip().lower() in _TIME_NAMES and _is_time(sample[name], True):
+    unnamed = targets if time is None and time_column is None else None
+    for name in unnamed or ():
+        if name.strip().lower() in _TIME_NAMES and _is_time(sample[name], True):
             raise DataError(
                 f"{name!r} is the time column: it cannot be a target too (time='none', --time none, counts the rows)"
             )
