@@ -10,11 +10,14 @@ from throughtime._types import Loss
 
 
 def improve(model: nn.Module, batch: tt.Batch, loss: Loss, optimizer: torch.optim.Optimizer, clip: float) -> float:
-    """One step down the gradient of the batch's mean loss, clipped to a norm of `clip`; that loss is returned."""
+    """One step down the gradient of the batch's mean loss, clipped to a norm of `clip`; that loss is returned.
+
+    A gradient that is not finite, as that of a recurrence that once in a while explodes, is left out.
+    """
     optimizer.zero_grad()
     done = tt.backward(model, batch, loss)
     for parameter in model.parameters():
         parameter.grad /= done.count
-    nn.utils.clip_grad_norm_(model.parameters(), clip)
-    optimizer.step()
+    if nn.utils.clip_grad_norm_(model.parameters(), clip).isfinite():
+        optimizer.step()
     return float(done.loss_sum / done.count)

@@ -53,7 +53,7 @@ def protocol_of(name: str) -> Protocol:
         words="""The archive's own training and test files. All cases of the training file train, as many updates as the
         defaults say; none are left to choose the step or to calibrate by. tcn is what `throughtime train --task
         classify --split 1,0,0` gives, gru the same with --model gru. Defaults were chosen by cross-validation inside
-        the training files, a second time after the test figures of the first ones were known. The figure is the share
+        the training files, twice more after the test figures of the ones before were known. The figure is the share
         of the test file that is told rightly.""",
         metrics=(METRIC,),
         published=PUBLISHED[name],

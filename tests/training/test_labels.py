@@ -11,7 +11,9 @@ from throughtime import ConfigurationError, DataError, UnsupportedError, load, p
 from throughtime.artifacts import ClassPredictions, LabelRun, Temperature, ValuePredictions, store
 from throughtime.data import Labelled, LabelledLayout, read_labelled
 from throughtime.evaluation import Classification, Regression, labelling
+from throughtime.models import family
 from throughtime.training import first_batch
+from throughtime.training.defaults import family_defaults
 
 SMALL = {"family": {"hidden_size": 8}, "training": {"epochs": 2}}
 FAST = {"family": {"hidden_size": 12}, "training": {"epochs": 3}, "optimizer": {"learning_rate": 2e-2, "warmup": 5}}
@@ -134,6 +136,17 @@ def test_a_few_cases_choose_nothing(cases, parts, tmp_path):
     assert isinstance(training.run, LabelRun)
     assert tuple(map(len, training.run.parts(data))) == parts
     assert (training.validation is None) == (cases < 300)
+
+
+@pytest.mark.parametrize(("features", "kernel"), [(("a",), 9), (("a", "b"), 3)])
+def test_one_column_is_read_by_longer_kernels(features, kernel):
+    data = pulses(4)
+    layout = LabelledLayout("long", "classify", features, data.layout.classes)
+    sequences = tuple(steps[:, : len(features)] for steps in data.sequences)
+    data = Labelled(sequences, data.targets, data.names, layout)
+    assert family_defaults(data).kernel_size == kernel
+    assert family_defaults(data, kernel_size=5).kernel_size == 5
+    assert family_defaults(data, name="gru") == family({"name": "gru"})
 
 
 def test_balanced_weights_count_in_the_loss(tmp_path):
