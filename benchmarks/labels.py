@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ from throughtime.artifacts import LabelRun
 from throughtime.data import Labelled, read_labelled
 
 FOLDS = 5
-LEARNT = {"all folds but one": False, "one fold": True}
-"""What trains, and whether that is few cases."""
+Divided = Callable[[np.ndarray], Iterator[tuple[list[int], list[int]]]]
+"""Of targets: which cases train and which test, time after time."""
 SMALL = {"name": "tcn", "norm": "weight", "num_layers": 5, "hidden_size": 32, "kernel_size": 3}
 WIDE = {"name": "tcn", "norm": "batch", "num_layers": 3, "hidden_size": 64, "kernel_size": 9}
 MODELS: dict[str, tuple[dict[str, Any], str]] = {
@@ -58,9 +58,9 @@ def main() -> None:
     for name, (family, pooling) in MODELS.items():
         for of, data in sets.items():
             scores = found.setdefault(name, {}).setdefault(of, {})
-            for learnt, few in LEARNT.items():
+            for learnt, divided in LEARNT.items():
                 if learnt not in scores:
-                    scores[learnt] = cross_validated(data, family, pooling, 1 if settings.quick else 20, few)
+                    scores[learnt] = cross_validated(data, family, pooling, 1 if settings.quick else 20, divided)
                     write_json(settings.out, kept.stem, found)
             print(f"{name}, {of}:", *(f"{learnt} {told(score)}" for learnt, score in scores.items()), flush=True)
     if settings.quick and settings.page is None:
@@ -74,17 +74,15 @@ def main() -> None:
 
 
 def cross_validated(
-    data: Labelled, family: dict[str, Any], pooling: str, epochs: int, few: bool
+    data: Labelled, family: dict[str, Any], pooling: str, epochs: int, divided: Divided
 ) -> tuple[float, float] | None:
     """The share of cases that is told rightly, and the mean of −log p, by models that have not seen them.
 
-    Each case is scored by one model, or by all but one where `few` train; `None` where some class would have no case.
+    `None` where one would see no case of some class.
     """
     assert data.targets is not None
     right, nats = [], []
-    for seen, unseen in folds(data.targets):
-        if few:
-            seen, unseen = unseen, seen
+    for seen, unseen in divided(data.targets):
         if len(np.unique(data.targets[seen])) < len(data.layout.classes or ()):
             return None
         with tempfile.TemporaryDirectory() as folder:
@@ -106,6 +104,15 @@ def folds(targets: np.ndarray) -> Iterator[tuple[list[int], list[int]]]:
     place[shuffled[np.argsort(targets[shuffled], kind="stable")]] = np.arange(len(targets)) % FOLDS
     for fold in range(FOLDS):
         yield np.flatnonzero(place != fold).tolist(), np.flatnonzero(place == fold).tolist()
+
+
+def turned(targets: np.ndarray) -> Iterator[tuple[list[int], list[int]]]:
+    """The same folds, of which those that tested train."""
+    return ((few, many) for many, few in folds(targets))
+
+
+LEARNT: dict[str, Divided] = {"all folds but one": folds, "one fold": turned}
+"""What trains."""
 
 
 def told(figures: tuple[float, float] | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from pathlib import Path
 
@@ -38,12 +37,12 @@ def main() -> None:
         assert isinstance(run, MusicRun)
         found = music_likelihood(run, data)
         played = run.generate(DRAWN, run.parts(data)[2][0].roll[:GIVEN])
-    nats = {"model": found.model["nats"], **{name: own["nats"] for name, own in found.baselines.items()}}
-    rows = [[name, f"{value:.3f}", f"{value / math.log(2):.3f}"] for name, value in nats.items()]
+    figures = {"model": found.model, **found.baselines}
+    rows = [[name, f"{own['nats']:.3f}", f"{own['bits']:.3f}"] for name, own in figures.items()]
     content = table(["", "nats a frame", "bits a frame"], rows)
     words = f"{found.symbols:,} frames of the test part; trained in {training.position.elapsed:.0f} s, seed 0."
     print(f"{content}\n{words}")
-    write_json(settings.out, "music", nats)
+    write_json(settings.out, "music", figures)
     if settings.quick and settings.page is None:
         return
     page = settings.page or ROOT / "docs" / "music.md"

@@ -32,8 +32,8 @@ PROTOCOL = Protocol(
     data=(FILE,),
     words="""1,115,394 characters: the first nine tenths train, the last is foretold, every character from all before
     it, the state carried along. It is what `throughtime train --split 0.9,0,0.1 --time-budget 15m` gives: two layers
-    of 256 units. Sizes and epochs were chosen on the tenth before the last, with the first eight to train on; none
-    choose the step here. nanoGPT's figures are of the same part, its least over the course of training.""",
+    of 256 units. Sizes and epochs were chosen on the tenth before the last, with the first eight to train on;
+    nothing chooses the step here. nanoGPT's figures are of the same tenth, which chose the step of that on a GPU.""",
     metrics=(METRIC,),
     published={"nanoGPT, about 3 minutes on a CPU": {METRIC: 1.88}, "nanoGPT, on a GPU": {METRIC: 1.4697}},
     source="the README of nanoGPT, <https://github.com/karpathy/nanoGPT>",

@@ -92,11 +92,11 @@ def _better(one: float, other: float, higher: bool) -> bool:
 
 
 def _published(value: float | None) -> str:
-    return "–" if value is None else _digits(value)
+    return "–" if value is None else _digits(value, 6)
 
 
-def _digits(value: float) -> str:
-    mantissa, _, exponent = f"{value:.4g}".partition("e")
+def _digits(value: float, most: int = 4) -> str:
+    mantissa, _, exponent = f"{value:.{most}g}".partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 

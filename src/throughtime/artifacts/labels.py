@@ -38,6 +38,8 @@ class LabelRun(Run):
         words: what was read of its data, in words.
     """
 
+    split_unit = "cases"
+
     layout: LabelledLayout
     scaler: Scaler
     task: LabelTask

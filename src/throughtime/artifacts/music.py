@@ -33,6 +33,8 @@ class MusicRun(Run):
         transitions: how often each key was up or down, by the frame before, in training: [before, now, key].
     """
 
+    split_unit = "pieces or frames"
+
     frames_per_beat: int
     transitions: np.ndarray
     task: MusicTask

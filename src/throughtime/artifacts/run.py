@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 import torch
@@ -31,6 +31,9 @@ class Run(ABC):
         data: what `data.json` holds: the data's layout, scaling or vocabulary, description and source.
         model: the model, with the weights that did best on validation.
     """
+
+    split_unit: ClassVar[str] = "rows"
+    """What the split of its data counts."""
 
     def __init__(
         self,

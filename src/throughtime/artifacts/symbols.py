@@ -33,6 +33,8 @@ class SymbolRun(Run):
         sample_rate: of sound, in Hz; `None` for text.
     """
 
+    split_unit = "symbols"
+
     vocabulary: Vocabulary | None
     sample_rate: int | None
     task: SymbolTask

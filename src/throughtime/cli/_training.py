@@ -9,7 +9,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ..artifacts import LabelRun, MusicRun, SymbolRun
+from ..artifacts import LabelRun, MusicRun
 from ..models import count_parameters
 from ..training import Fitting, Training
 from ._console import err, out, say
@@ -94,8 +94,8 @@ def summary(training: Training | Fitting) -> Table:
     table.add_row("task", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sizes.items()))
     by_class = ", class by class" if getattr(configuration.task, "task", None) == "classify" else ""
     shuffled = {LabelRun: f"shuffled{by_class}", MusicRun: "by whole pieces, shuffled; of fewer than 3 in time"}
-    unit = {LabelRun: "cases", MusicRun: "pieces or frames", SymbolRun: "symbols"}.get(type(training.run), "rows")
-    table.add_row("split", f"{configuration.task.split.words(unit)}, {shuffled.get(type(training.run), 'in time')}")
+    divided = configuration.task.split.words(training.run.split_unit)
+    table.add_row("split", f"{divided}, {shuffled.get(type(training.run), 'in time')}")
     table.add_row("training", training.words)
     table.add_row("folder", str(training.run.folder))
     return table

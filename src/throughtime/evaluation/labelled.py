@@ -48,7 +48,7 @@ def labelling(
     tested, part = (data, _named(data)) if whole else (run.parts(data)[2], "test part")
     if not len(tested):
         raise DataError(
-            f"the split, {run.task.split.words('cases')}, has no test part: "
+            f"the split, {run.task.split.words(run.split_unit)}, has no test part: "
             "name a FILE that the model was not trained on"
         )
     truth = run.scaled_targets(tested)

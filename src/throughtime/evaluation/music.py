@@ -51,7 +51,7 @@ def music_likelihood(
     tested = run.excerpts(data) if whole else run.parts(data)[2]
     if not tested:
         raise DataError(
-            f"the split, {run.task.split.words('pieces or frames')}, has no test part: "
+            f"the split, {run.task.split.words(run.split_unit)}, has no test part: "
             "name a FILE that the model was not trained on"
         )
     nats = []

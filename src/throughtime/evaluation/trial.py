@@ -19,7 +19,7 @@ from ..models import count_parameters, negative_log_likelihood
 from ..training import Fitting, Training, first_batch
 from .backtest import backtest
 from .cost import density_seconds, sampling_seconds
-from .likelihood import likelihood
+from .likelihood import in_bits, likelihood
 
 TRIAL = "trial.json"
 LEARNING = "learning.jsonl"
@@ -173,7 +173,7 @@ def _scores(
     assert not isinstance(data, SeriesData)
     found = likelihood(run, data, progress=progress)
     bits, nats = f"bits_per_{found.unit}", f"nats_per_{found.unit}"
-    parts = {bits: [part / math.log(2) for part in found.parts], nats: list(found.parts)}
+    parts = {bits: [in_bits(part)["bits"] for part in found.parts], nats: list(found.parts)}
     baselines = {name: {bits: one["bits"], nats: one["nats"]} for name, one in found.baselines.items()}
     sizes = {metric: list(found.sizes) for metric in parts}
     return {bits: found.model["bits"], nats: found.model["nats"]}, parts, sizes, baselines

@@ -19,10 +19,11 @@ def family_defaults(data: Any, **given: Any) -> AnyFamily:
         return family({"name": "gru"} | given)
     if isinstance(data, Labelled):
         name = given.get("name", "tcn")
-        # A single column has its meaning in its shape, which longer kernels see at once.
-        size = (3, 64, 9) if len(data.layout.features) == 1 else (5, 32, 3)
-        convolutions = dict(zip(("num_layers", "hidden_size", "kernel_size"), size, strict=True)) | {"norm": "batch"}
-        return family({"name": name} | (convolutions if name == "tcn" else {}) | given)
+        if name == "tcn":
+            # A single column has its meaning in its shape, which longer kernels see at once.
+            layers, units, kernel = (3, 64, 9) if len(data.layout.features) == 1 else (5, 32, 3)
+            given = {"norm": "batch", "num_layers": layers, "hidden_size": units, "kernel_size": kernel} | given
+        return family({"name": name} | given)
     if isinstance(data, MusicData):
         name = given.get("name", "lstm")
         network = {} if name in ("ar", "markov") else {"hidden_size": 200, "dropout": 0.5}
