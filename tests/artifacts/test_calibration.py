@@ -128,6 +128,12 @@ def test_thresholds_are_where_alarms_begin():
         assert detector.judge("", np.full(4, level)).alarm[-1] == alarm
 
 
+def test_many_short_series_are_judged_step_by_step():
+    short = Calibration({str(name): RNG(name).exponential(size=6) for name in range(60)})
+    assert short.detector(false_alarms=0.1).window == 1
+    assert Calibration({"": RNG(0).exponential(size=300)}).detector().window == 8
+
+
 def test_what_is_no_window_and_no_share_is_refused():
     calibration = Calibration({"": np.ones(30), "b": np.ones(5)})
     for window in (0, 31):

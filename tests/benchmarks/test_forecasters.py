@@ -260,9 +260,9 @@ def test_tasks_hold_out_what_is_forecast(task: Task):
     rows, question = task.rows, task.question
     contexts = task.job(Effort("any")).contexts
     assert rows.truth.shape == (len(contexts), question.horizon)
-    for context, truth in list(zip(contexts, rows.truth, strict=True))[:-1]:
-        following = context.values[-question.horizon :]
-        assert not np.array_equal(following, truth)
+    for context, truth in zip(contexts, rows.truth, strict=True):
+        given = np.lib.stride_tricks.sliding_window_view(context.values, question.horizon)
+        assert not (given == truth).all(axis=1).any()
     assert {"m4": 414, "etth1": 120}.get(task.name, 1) == len(contexts)
     if task.year is not None:
         assert len(rows.training[0]) == 12 * (task.year - 1949)

@@ -64,6 +64,7 @@ def test_evaluate(throughtime, run, tunes, tmp_path):
     assert own["model"].keys() == {"nats", "bits"}
     assert own["baselines"].keys() == {"key frequencies", "each key's last frame"}
     assert (tmp_path / "figures" / "evaluation.png").stat().st_size > 5_000
+    assert throughtime("evaluate", run, tunes, "--json").json == own
     other = throughtime("evaluate", run, tunes / "1.mid", "--json").json
     assert (other["part"], other["symbols"]) == ("1.mid", 13)
     assert "1.mid: 13 frames" in throughtime("evaluate", run, tunes / "1.mid").out

@@ -44,8 +44,10 @@ def test_a_run_is_evaluated_on_its_test_part_and_on_a_file(throughtime, run, ges
     assert own["part"] == "test part"
     assert own["cases"] == 8
     assert (tmp_path / "figures" / "evaluation.png").stat().st_size > 10_000
-    other = throughtime("evaluate", run, gestures, "--json").json
-    assert (other["part"], other["cases"]) == ("gestures.csv", 40)
+    assert throughtime("evaluate", run, gestures, "--json").json == own
+    new = write_gestures(tmp_path / "new.csv", cases=10)
+    other = throughtime("evaluate", run, new, "--json").json
+    assert (other["part"], other["cases"]) == ("new.csv", 10)
     assert "majority class" in throughtime("evaluate", run).out
 
 

@@ -118,7 +118,7 @@ def test_bad_lines_are_told_of_and_nothing_good_is_refused(typed, runs, samples)
     assert found.err.count("\n") == 1
     found = typed(b"nonsense,more\n", "score", runs / "hourly", "-")
     assert (found.code, found.out) == (2, "")
-    assert found.err.count("\n") == 2 if "note" in found.err else 1
+    assert found.err.count("\n") == (2 if "note" in found.err else 1)
 
 
 @pytest.fixture

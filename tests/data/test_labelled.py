@@ -300,6 +300,12 @@ def test_missing_values_of_a_long_table_are_mended_within_their_sequence(tmp_pat
     assert [case[:, 0].tolist() for case in data.sequences] == [[0.1, 0.1], [0.8, 0.8, 0.7]]
 
 
+def test_ids_are_taken_as_they_are_written(tmp_path) -> None:
+    text = "id,t,x,label\na,1,1,u\na,2,2,u\na ,1,3,d\na ,2,4,d\n"
+    data = read_labelled(written(tmp_path, text))
+    assert (data.names, data.labels) == (("a", "a "), ("u", "d"))
+
+
 def test_a_row_a_sequence(tmp_path) -> None:
     named = written(tmp_path, "id,label,s1,s2,s3\nu,1,1,2,3\nv,2,4,5,\n")
     data = read_labelled(named)
@@ -308,6 +314,8 @@ def test_a_row_a_sequence(tmp_path) -> None:
     assert (data.layout.shape, data.layout.features, data.layout.classes) == ("rows", ("value",), ("1", "2"))
     longer = read_labelled(written(tmp_path, "id,s1,s2,s3,s4\nw,1,2,3,4\n"), layout=data.layout, labels_needed=False)
     assert longer.sequences[0][:, 0].tolist() == [1, 2, 3, 4]
+    twice = read_labelled(written(tmp_path, "id,label,s1,s2\nw,1,2,3\nw,2,4,5\n"), layout=data.layout)
+    assert (twice.names, twice.labels) == (("w", "w"), ("1", "2"))
     with pytest.raises(DataError, match=r"line 2, column 's2': series 'u' has no value there and goes on after it"):
         read_labelled(written(tmp_path, "id,label,s1,s2,s3\nu,1,1,,3\nv,2,4,5,\n"))
     with pytest.raises(DataError, match=r"line 3: series 'v' has no value"):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from throughtime.training import Training
 from throughtime.training.settings import read_settings
 
 optuna = pytest.importorskip("optuna")
+
+from throughtime.evaluation.tuning.shared import SharedStudy, storage_of  # noqa: E402
 
 SMALL: dict[str, Any] = {"task": {"steps": 16}, "family": {"name": "gru"}, "training": {"epochs": 2}}
 NARROW = {"hidden-size": "2..8", "learning-rate": "0.001..0.1"}
@@ -256,6 +259,66 @@ def test_a_trial_whose_process_was_killed_is_taken_up_anew(text, tmp_path) -> No
     assert not (tmp_path / "study" / "trials" / "2").exists()
 
 
+def shared_study(folder: Path, begun: Mapping[str, Any] = MappingProxyType({})) -> SharedStudy:
+    return SharedStudy(storage_of(None, folder / "study.jsonl"), "s", 0, begun, False)
+
+
+def test_defaults_that_were_lost_are_drawn_anew_as_defaults(tmp_path) -> None:
+    study = shared_study(tmp_path, {"k1": 7})
+    for number in range(2):
+        trial = study.claim(None)
+        assert trial is not None
+        assert trial.number == number
+        trial.set_user_attr("worker", trial.user_attrs["worker"] | {"process": 2**22 + 1})  # which no process has
+    trial = study.claim(None)
+    assert trial is not None
+    assert trial.suggest_int("k1", 1, 128) == 7
+    study.finish(trial, 1.0)
+    assert [(one.state, one.first) for one in study.trials()] == [("lost", True), ("lost", True), ("finished", True)]
+    other = study.claim(None)
+    assert other is not None
+    assert not study.trials()[-1].first
+    assert other.suggest_int("k1", 1, 10**9) != 7
+
+
+def test_a_trial_that_is_taken_for_lost_while_it_is_claimed(tmp_path, monkeypatch) -> None:
+    study = shared_study(tmp_path)
+    trial = study.claim(None)
+    assert trial is not None
+    study.give_back(trial)
+    assert study.study.trials[0].user_attrs["worker"] is None
+    ask = study.study.ask
+
+    def slow() -> Any:
+        asked = ask()
+        if asked.number == 0:
+            shared_study(tmp_path).storage.set_trial_state_values(asked._trial_id, optuna.trial.TrialState.FAIL)
+        return asked
+
+    monkeypatch.setattr(study.study, "ask", slow)
+    trial = study.claim(None)
+    assert trial is not None
+    assert trial.number == 1
+
+
+def test_another_study_s_training_is_not_gone_on_with(text, tmp_path) -> None:
+    small = {"tuned": [], "trials": 1, **SMALL}
+    tune(text, tmp_path / "both", study="one", ranges={"learning-rate": "0.01..0.1"}, **small)
+    slow = {"learning-rate": "1e-6..1e-5"}
+    found = tune(text, tmp_path / "both", study="two", ranges=slow, **small)
+    assert found.best.loss == tune(text, tmp_path / "own", study="two", ranges=slow, **small).best.loss
+
+
+def test_a_model_without_steps_to_train_has_no_strategy(text, tmp_path) -> None:
+    ranges = {"model": "markov,lstm", "k1": "2..4", "hidden-size": "4..8"}
+    found = tune(text, tmp_path, tuned=[], ranges=ranges, trials=6, task={"steps": 16}, training={"epochs": 1})
+    assert {one.state for one in found.trials} == {"finished"}
+    assert {one.drawn["model"]: "strategy" in one.settings["training"] for one in found.trials} == {
+        "markov": False,
+        "lstm": True,
+    }
+
+
 def test_series(series, tmp_path) -> None:
     task = {"horizon": 3, "windows": 8, "batch_size": 8}
     found = tune(series, tmp_path, ranges={"hidden-size": "2..4", "lookback": "4..8"}, trials=2, task=task,
@@ -394,7 +457,7 @@ def test_the_table_and_the_pictures_of_many_trials(tmp_path) -> None:
     chance = np.random.default_rng(0)
     trials = [
         TunedTrial(number, state, None if state == "failed" else loss, {"learning-rate": 0.1 * loss},
-                   {}, 10.0 * number, 10.0 * number + 9, "training diverged" if state == "failed" else None)
+                   {}, 10.0 * number, 10.0 * number + 9, "training diverged" if state == "failed" else None, number == 0)
         for number, (state, loss) in enumerate(
             zip(["finished", "pruned", "failed", "finished"] * 6, chance.gamma(2, size=24), strict=True))
     ]  # fmt: skip

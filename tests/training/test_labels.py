@@ -186,6 +186,14 @@ def test_a_stopped_training_goes_on(tmp_path):
     assert labelling(further.run, further.run.read()).cases == 6
 
 
+def test_a_temperature_of_other_weights_is_not_kept(tmp_path):
+    training = prepare(pulses(), tmp_path / "run", task=PARTED, **FAST)
+    training.fit()
+    training.run.save_weights()
+    assert not (tmp_path / "run" / "temperature.json").exists()
+    assert training.run.temperature == load(tmp_path / "run").temperature == Temperature()
+
+
 def test_everything_may_train(tmp_path):
     training = prepare(pulses(12), tmp_path / "run", task={"split": {"train": 1, "validation": 0, "test": 0}}, **SMALL)
     training.fit()

@@ -12,6 +12,7 @@ from .._errors import ConfigurationError
 from .detector import Detector, smoothed
 from .tails import Tail
 
+_WINDOW, _FEWEST_WINDOWS = 8, 200
 _FEWEST_OF_A_SERIES = 30
 
 
@@ -45,7 +46,7 @@ class Calibration:
         """What tells the unusual from the usual.
 
         Args:
-            window: how many steps are judged together; by default 8, or 1 where there are fewer than 200 steps.
+            window: how many steps are judged together; by default 8, or 1 where fewer than 200 such windows are known.
             false_alarms: the share of usual steps that may be called unusual.
 
         Raises:
@@ -59,7 +60,8 @@ class Calibration:
             [False, False, False, False, False, True]
         """
         if window is None:
-            window = 8 if self.steps >= 200 else 1
+            windows = sum(max(0, len(own) - _WINDOW + 1) for own in self.surprise.values())
+            window = _WINDOW if windows >= _FEWEST_WINDOWS else 1
         if not 0 < false_alarms < 1:
             raise ConfigurationError(f"false alarms {false_alarms:g}: expected a share of the steps between 0 and 1")
         longest = max(map(len, self.surprise.values()))

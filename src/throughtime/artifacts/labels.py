@@ -93,8 +93,7 @@ class LabelRun(Run):
 
     def learnt_from(self, data: Labelled) -> int:
         """How many of these cases the model was trained on; 0 where they are not of the very file of training."""
-        trained = (self.data.get("source") or {}).get("sha256")
-        return len(self.parts(data)[0]) if data.source is not None and data.source.sha256 == trained else 0
+        return len(self.parts(data)[0]) if self.trained_on(data) else 0
 
     def inputs(self, data: Labelled) -> list[np.ndarray]:
         """What the model reads of each case: its sequence, by the scale of training, [time, feature]."""
@@ -147,6 +146,12 @@ class LabelRun(Run):
         quantile = self._quantiles(data, progress)
         intervals = {level: np.stack([quantile(0.5 - level / 2), quantile(0.5 + level / 2)], 1) for level in LEVELS}
         return ValuePredictions(data.names, quantile(0.5), intervals, data.targets)
+
+    def save_weights(self) -> None:
+        """Write the model's present weights; a calibration of others goes."""
+        (self.folder / TEMPERATURE).unlink(missing_ok=True)
+        self.temperature = Temperature()
+        super().save_weights()
 
     def calibrate(self, temperature: Temperature) -> None:
         """Keep a calibration with the run."""

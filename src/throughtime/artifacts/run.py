@@ -74,6 +74,11 @@ class Run(ABC):
         except ValidationError as error:
             raise ArtifactError(f"{self.folder / store.DATA} is damaged: source: {explained(error)}") from None
 
+    def trained_on(self, data: Any) -> bool:
+        """Whether `data`, as `read` gave it, is the very file of training, of which some parts are known by heart."""
+        recorded = self.data.get("source") or {}
+        return data.source is not None and data.source.sha256 == recorded.get("sha256")
+
     def create(self) -> None:
         """Write the settings of a run that is about to begin into its folder."""
         store.write_json(self.folder / store.DATA, self.data)

@@ -32,8 +32,8 @@ def evaluate(
     Series: MAE, MSE, RMSE, MASE, sMAPE, CRPS and interval coverage beside naive, seasonal naive and drift.
     Text: nats and bits a symbol beside a unigram model and a compressor.
     Labelled sequences: accuracy, F1, log loss and calibration beside the majority class, or errors beside the mean;
-    a FILE is used as a whole.
-    Music: nats and bits a frame beside keys that know nothing of each other; a FILE is used as a whole.
+    a FILE that is not the one trained on is used as a whole.
+    Music: nats and bits a frame beside keys that know nothing of each other; another FILE is used as a whole.
 
     Examples:
 
@@ -51,9 +51,9 @@ def evaluate(
             kind = trained.configuration.task.kind
             raise ConfigurationError(f"--horizon and --stride are for series; {run} is a model of {kind}")
         elif isinstance(trained, LabelRun):
-            found = labelling(trained, data, whole=file is not None, progress=told)
+            found = labelling(trained, data, whole=not trained.trained_on(data), progress=told)
         elif isinstance(trained, MusicRun):
-            found = music_likelihood(trained, data, whole=file is not None, progress=told)
+            found = music_likelihood(trained, data, whole=not trained.trained_on(data), progress=told)
         else:
             assert isinstance(trained, SymbolRun)
             found = likelihood(trained, data, progress=told)

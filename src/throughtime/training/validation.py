@@ -10,21 +10,22 @@ from ..data import BatchSource
 from ..gradients import streams, summed_loss
 from ..models import device_of, negative_log_likelihood
 
-_MOST_BATCHES = 250
+_MOST_STEPS = 1 << 19
 
 
 @torch.no_grad()
 def mean_loss(model: nn.Module, source: BatchSource, loss: Loss = negative_log_likelihood) -> float:
     """The loss a step and sequence, the state carried as in training.
 
-    At most 250 batches are read, evenly spread windows or the beginning of streams.
+    Once 524,288 steps have been counted no more is read: that much of a longer validation part, whatever the size of
+    batches, from the beginning of each of its streams.
     """
     model.eval()
     total, count, carry = 0.0, 0.0, None
     for index, batch in enumerate(source.batches(0)):
-        if index == _MOST_BATCHES:
-            break
         carry = carry if streams(model) and source.continues(index) else None
         loss_sum, weights, carry = summed_loss(model, batch.to(device_of(model)), loss, carry)
         total, count = total + float(loss_sum), count + float(weights)
+        if count >= _MOST_STEPS:
+            break
     return total / max(count, 1.0)

@@ -118,15 +118,16 @@ def _without(table: Table, *names: str | None) -> Table:
 
 
 def _labels(table: Table, label: str | None, id: str | None) -> pl.DataFrame:
-    """The key (an id, or else the number of the row), label and number of every row; null where a cell is blank."""
+    """The key (an id, or else the number of the row), label (null where blank) and number of every row."""
 
     def texts(chunk: pl.DataFrame, name: str | None) -> pl.Series:
         if name is None:
             return pl.repeat(None, len(chunk), dtype=pl.String, eager=True)
-        return chunk[name].cast(pl.String).str.strip_chars().replace("", None)
+        return chunk[name].cast(pl.String)
 
     parts = [pl.DataFrame({"key": texts(chunk, id), "label": texts(chunk, label)}) for chunk in table.chunks()]
-    frame = pl.concat(parts).with_row_index("row", table.first)
+    bare = pl.col("label").str.strip_chars().replace("", None)
+    frame = pl.concat(parts).with_columns(bare).with_row_index("row", table.first)
     return frame if id is not None else frame.with_columns(pl.col("row").cast(pl.String).alias("key"))
 
 
@@ -283,7 +284,7 @@ def _cases(
 ) -> Cases:
     grid = Grid(table.name, table.place, features, fill)
     sequences = in_order(grid, read)
-    first = labels.unique("key", keep="first", maintain_order=True)
+    first = labels[[int(one.rows[0]) - table.first for one in read]]
     return Cases(
         file=table.name,
         shape=shape,

@@ -34,6 +34,7 @@ class TunedTrial:
         settings: all of it, by the groups of `prepare`.
         started, ended: seconds since the study's first trial began.
         reason: why it failed.
+        first: whether it takes the defaults, as far as they lie in the ranges.
     """
 
     number: int
@@ -44,6 +45,7 @@ class TunedTrial:
     started: float | None
     ended: float | None
     reason: str | None = None
+    first: bool = False
 
     @property
     def seconds(self) -> float | None:
@@ -72,7 +74,7 @@ class Tuning:
         folder: where its files are.
         trials: in the order of their numbers.
         importance: the share of each setting in whether a trial is among the best; empty where too few have finished.
-        defaults: whether trial 0 is a training by the defaults; not where one of them lies outside its range.
+        defaults: whether the first trial is a training by the defaults; not where one of them lies outside its range.
         unit: of the loss, such as "nats a symbol".
     """
 
@@ -103,7 +105,7 @@ class Tuning:
     @property
     def usual(self) -> TunedTrial | None:
         """The training by the defaults, if there was one and it finished."""
-        return next((one for one in self.ranked if self.defaults and one.number == 0), None)
+        return next((one for one in self.ranked if self.defaults and one.first), None)
 
     @property
     def run(self) -> Path | None:

@@ -27,7 +27,7 @@ _SECONDS_BETWEEN_SIGNS = 60.0
 _TRIALS_BEFORE_PRUNING = 5
 _VALIDATIONS_BEFORE_PRUNING = 3
 _SECONDS_BETWEEN_ATTEMPTS = 1.0
-_WORKER, _SETTINGS, _DRAWN, _REASON, _LOST = "worker", "settings", "drawn", "reason", "lost"
+_WORKER, _SETTINGS, _DRAWN, _REASON, _LOST, _DEFAULTS = "worker", "settings", "drawn", "reason", "lost", "defaults"
 _STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed",
            TrialState.RUNNING: "running", TrialState.WAITING: "waiting"}  # fmt: skip
 
@@ -44,7 +44,7 @@ class SharedStudy:
         name: of the study.
         seed: each trial draws from this and its number, so that processes never draw alike, and one process that was
             stopped draws what it would have drawn.
-        begun: what trial 0 takes: the defaults.
+        begun: what the first trial takes: the defaults.
         pruning: whether a trial that does worse than the median of the others at the same validation ends there.
     """
 
@@ -90,11 +90,15 @@ class SharedStudy:
         if most is not None and self._taken(below=trial.number) >= most:
             self.give_back(trial)
             return None
-        self.sign(trial, now=True)
+        try:
+            self.sign(trial, now=True)
+        except optuna.exceptions.UpdateFinishedTrialError:  # another process took it for lost, and queued it anew
+            return self.claim(most)
         return trial
 
     def give_back(self, trial: Trial) -> None:
         """Let whoever comes next go on with it, by the same settings."""
+        trial.set_user_attr(_WORKER, None)
         self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
     def sign(self, trial: Trial, now: bool = False) -> None:
@@ -159,13 +163,16 @@ class SharedStudy:
                     self.storage.set_trial_user_attr(one._trial_id, _LOST, True)
                     if self.storage.set_trial_state_values(one._trial_id, TrialState.FAIL):
                         again = optuna.trial.create_trial(
-                            state=TrialState.WAITING, params=one.params, distributions=one.distributions
+                            state=TrialState.WAITING,
+                            params=one.params,
+                            distributions=one.distributions,
+                            user_attrs={_DEFAULTS: _by_defaults(one)},
                         )
                         self.study.add_trial(again)
 
 
 class _Numbered(BaseSampler):
-    """Bergstra's tree-structured Parzen estimator, its random numbers those of the trial; trial 0 takes the defaults.
+    """Bergstra's tree-structured Parzen estimator, its random numbers those of the trial; the first takes the defaults.
 
     References:
         Bergstra, Bardenet, Bengio & Kégl, "Algorithms for hyper-parameter optimization", NeurIPS 2011.
@@ -185,7 +192,7 @@ class _Numbered(BaseSampler):
 
     def sample_independent(self, study: Any, trial: FrozenTrial, param_name: str, param_distribution: Any) -> Any:
         """A value of one setting."""
-        if trial.number == 0 and param_name in self.begun:
+        if _by_defaults(trial) and param_name in self.begun:
             return self.begun[param_name]
         if trial.number != self._number:
             entropy = np.random.SeedSequence([self.seed, trial.number])
@@ -234,7 +241,13 @@ def _record(one: FrozenTrial, begun: datetime | None) -> TunedTrial:
         started=since(one.datetime_start),
         ended=since(end),
         reason=one.user_attrs.get(_REASON),
+        first=_by_defaults(one),
     )
+
+
+def _by_defaults(one: FrozenTrial) -> bool:
+    """Whether it takes the defaults: the first trial, or what was queued in its place after it was lost."""
+    return one.number == 0 or one.user_attrs.get(_DEFAULTS, False)
 
 
 def _lost(one: FrozenTrial) -> bool:

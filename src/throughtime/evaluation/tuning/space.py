@@ -90,8 +90,9 @@ class Space:
                 _put(groups, name, found[name])
         truncation = groups.pop("truncation")
         if groups["training"].get("strategy") == TRUNCATED:
-            k1, k2 = truncation.get("k1"), truncation.get("k2")
-            groups["training"]["strategy"] = _truncated(k1, k2)
+            del groups["training"]["strategy"]
+            if truncation:  # a model without weights that a strategy could train has none
+                groups["training"]["strategy"] = _truncated(**truncation)
         return {group: own for group, own in groups.items() if own}, found
 
     @property
@@ -201,9 +202,8 @@ def _probe(name: str) -> Value:
     return TUNABLES[name].usual.ends[-1]
 
 
-def _truncated(k1: Value, k2: Value) -> str:
+def _truncated(k1: Value = None, k2: Value = None) -> str:
     first, second = k1 or k2, k2 or k1
-    assert first is not None, "k1 or k2 is drawn with it"
     return f"{TRUNCATED}:{first}" if first == second else f"{TRUNCATED}:{first},{second}"
 
 

@@ -241,12 +241,15 @@ class _Watch:
 
 
 def _resume_or_clear(training: Any) -> None:
-    """Go on with what was interrupted; what was killed before its first checkpoint begins anew."""
+    """Go on with what was interrupted; what was killed before its first checkpoint begins anew, as does what another
+    study, or this one before its storage was lost, has trained in the same place.
+    """
     folder = training.run.folder
     if isinstance(training, Training) and (folder / store.CONFIGURATION).exists():
         with suppress(ArtifactError):
-            training.resume()
-            return
+            if store.read_configuration(folder) == training.run.configuration:
+                training.resume()
+                return
     shutil.rmtree(folder, ignore_errors=True)
 
 
