@@ -60,7 +60,8 @@ PROTOCOL = Protocol(
     words="""7,588 days of eight rates: the first 60 % to train on, 20 % to choose the epoch with, 20 % to test on.
     One model forecasts 24 days; the root relative squared error is taken of its 3rd, 6th, 12th and 24th alone, over
     every day of the test part and all eight rates, relative to the deviation of all of these values together. Each
-    rate is standardised by the training part; the forecast is the median.""",
+    rate is standardised by the training part; the forecast is the median. Sizes and 96 days of look-back were set once,
+    and none was searched for.""",
     metrics=tuple(f"RSE at {step}" for step in STEPS),
     published={
         "AR": _figures(0.0228, 0.0279, 0.0353, 0.0445),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from _common import DATA
 
 from throughtime.artifacts import Calibration, Scored, judged, load, measured
 from throughtime.data import Split, read_series
@@ -17,7 +17,7 @@ from throughtime.training import prepare
 
 from .protocol import Protocol
 
-DATA = Path(os.environ.get("THROUGHTIME_DATA", Path(__file__).parents[3] / "shared" / "data")) / "nab"
+FOLDER = DATA / "nab"
 PERIODS = {"ambient_temperature_system_failure": 24, "machine_temperature_system_failure": 288, "nyc_taxi": 48}
 """The steps of a day."""
 
@@ -30,13 +30,13 @@ Window = tuple[np.datetime64, np.datetime64]
 
 def table(name: str) -> pl.DataFrame:
     """A series; of two rows with the same time, as one has at the end of the hour that is there twice, the first."""
-    rows = pl.read_csv(DATA / "data" / f"{name}.csv")
+    rows = pl.read_csv(FOLDER / "data" / f"{name}.csv")
     return rows.unique("timestamp", keep="first", maintain_order=True)
 
 
 def windows(name: str) -> list[Window]:
     """The labelled windows of a series."""
-    labels = json.loads((DATA / "labels" / "combined_windows.json").read_text())
+    labels = json.loads((FOLDER / "labels" / "combined_windows.json").read_text())
     return [(np.datetime64(datetime.fromisoformat(begin)), np.datetime64(datetime.fromisoformat(end)))
             for begin, end in labels[f"realKnownCause/{name}.csv"]]  # fmt: skip
 

@@ -25,6 +25,7 @@ class Protocol:
         models: ours, as `run` knows them.
         run: trains and measures one of them.
         higher: whether a larger figure is better.
+        origin: what the figures of others are.
     """
 
     name: str
@@ -37,3 +38,4 @@ class Protocol:
     models: tuple[str, ...]
     run: Run
     higher: bool = False
+    origin: str = "published"

@@ -30,10 +30,10 @@ def sections(protocols: Mapping[str, Protocol], records: Records) -> str:
 
 def _section(protocol: Protocol, records: Sequence[Mapping[str, Any]]) -> str:
     done = {model: _of(records, model) for model in protocol.models}
-    heads = ["", *protocol.metrics, "time", "memory"]
+    heads = ["", *protocol.metrics, "seeds", "time", "memory"]
     rows = [_own_row(protocol, model, trained) for model, trained in done.items() if trained]
     rows += [
-        [f"{model}, published", *(_published(figures.get(name)) for name in protocol.metrics), "", ""]
+        [f"{model}, {protocol.origin}", *(_published(figures.get(name)) for name in protocol.metrics), *[""] * 3]
         for model, figures in protocol.published.items()
     ]
     lines = [f"## {protocol.title}", " ".join(protocol.words.split()), table(heads, rows), *_remarks(protocol, records)]
@@ -53,22 +53,21 @@ def _own_row(protocol: Protocol, model: str, trained: Sequence[Mapping[str, Any]
         cells.append(f"**{mean_and_spread(values)}**" if ahead else mean_and_spread(values))
     seconds = statistics.fmean(record["seconds"] for record in trained)
     memory = max(record["peak_kib"] for record in trained) / 1024
-    return [model, *cells, f"{seconds:.0f} s", f"{memory:.0f} MiB"]
+    return [model, *cells, str(len(trained)), f"{seconds:.0f} s", f"{memory:.0f} MiB"]
 
 
 def _remarks(protocol: Protocol, records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Where and how often it was trained, and what failed."""
+    """Where it was trained, and what failed."""
     good = [record for record in records if "metrics" in record and record["model"] in protocol.models]
     if not good:
         return ["Not run here yet."]
-    seeds = sorted({record["seed"] for record in good})
     places = dict.fromkeys(
         f"{record['processor']}, {record['threads']} thread{'s' * (record['threads'] > 1)}, "
         f"torch {record['versions']['torch']}"
         for record in good
     )
     busy = max(record["busy"] for record in good)
-    told = f"{'; '.join(places)}; {len(seeds)} seed{'s' * (len(seeds) > 1)}."
+    told = f"{'; '.join(places)}."
     if busy > _BUSY:
         told += f" Up to {busy:.1f} cores were busy with other work, so times are too long."
     failed = [

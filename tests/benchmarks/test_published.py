@@ -80,7 +80,7 @@ def test_trainings_are_kept_told_and_not_done_again(toys: Path, capsys: pytest.C
     assert 0 <= record["seconds"] < 10
     assert record["peak_kib"] > 1000
     page = (toys / "page.md").read_text()
-    assert "| small net | 0.312 ± 0.088 |" in page
+    assert "| small net | 0.312 ± 0.088 | 2 |" in page
     assert "- failing, seed 1, failed: RuntimeError: seed 1 will not do" in page
     assert "](pictures/published.png)" in page
     assert (toys / "pictures" / "published.png").stat().st_size > 1000
@@ -98,7 +98,7 @@ def test_the_page_alone(toys: Path):
     assert not (toys / "results").exists()
     assert "pictures" not in page  # there is nothing to draw
     assert page.startswith("above\n<!-- protocols -->\n\n## The toy\n\nHalves are halved.\n\n")
-    assert "| best, published | 0.3 |  |  |" in page
+    assert "| best, published | 0.3 |  |  |  |" in page
     assert "Not run here yet." in page
     assert "Published: A. Body, 2001." in page
 

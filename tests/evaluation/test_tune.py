@@ -457,7 +457,7 @@ def test_the_table_and_the_pictures_of_many_trials(tmp_path) -> None:
     chance = np.random.default_rng(0)
     trials = [
         TunedTrial(number, state, None if state == "failed" else loss, {"learning-rate": 0.1 * loss},
-                   {}, 10.0 * number, 10.0 * number + 9, "training diverged" if state == "failed" else None, number == 0)
+                   {}, 10.0 * number, 10.0 * number + 9, "diverged" if state == "failed" else None, number == 0)
         for number, (state, loss) in enumerate(
             zip(["finished", "pruned", "failed", "finished"] * 6, chance.gamma(2, size=24), strict=True))
     ]  # fmt: skip

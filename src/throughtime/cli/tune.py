@@ -9,7 +9,7 @@ import torch
 import typer
 
 from .._errors import ConfigurationError
-from ..evaluation import TUNABLES, Tuning
+from ..evaluation import TUNABLES, USUAL, Tuning
 from ..evaluation import tune as tuned
 from ..training.settings import READING
 from . import _options as options
@@ -25,7 +25,7 @@ Tuned = Annotated[
     typer.Option(
         "--tune",
         metavar="NAME,NAME",
-        help="What is tuned; by default learning-rate, hidden-size, layers, dropout and the lookback of series. "
+        help=f"What is tuned; by default {', '.join(USUAL)}, as far as the model has them. "
         f"There are {', '.join(TUNABLES)}.",
     ),
 ]

@@ -85,8 +85,8 @@ def write_midi(
 def read_midi(path: str | Path, *, frames_per_beat: int = 2) -> np.ndarray:
     """Which keys sound in each frame of a MIDI file, all its tracks together, uint8 [time, 88].
 
-    A key is down in a frame where it sounds at the frame's beginning, or where a note as short as that falls into it
-    altogether. Percussion (channel 10) and keys that a piano lacks are left out; pedals are not heard.
+    A note begins and ends with the frames nearest to where it does, and lasts one frame at least. Percussion (channel
+    10) and keys that a piano lacks are left out; pedals are not heard.
 
     Args:
         path: the file.

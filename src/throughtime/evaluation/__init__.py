@@ -28,6 +28,7 @@ from .regression import regressed as regressed
 from .scores import Scores as Scores
 from .trial import Trial as Trial
 from .tuning import TUNABLES as TUNABLES
+from .tuning import USUAL as USUAL
 from .tuning import TunedTrial as TunedTrial
 from .tuning import Tuning as Tuning
 from .tuning import tune as tune

@@ -5,4 +5,5 @@ from .ranges import Numbers as Numbers
 from .record import TunedTrial as TunedTrial
 from .record import Tuning as Tuning
 from .tunables import TUNABLES as TUNABLES
+from .tunables import USUAL as USUAL
 from .tune import tune as tune
