@@ -31,7 +31,7 @@ THROUGHTIME_INLINE Exponential exponential(Vector y) {
 
 // 1 / (1 + exp(−x)); beyond the exponents 2^n is infinite, and the result 0
 THROUGHTIME_INLINE Vector sigmoid(Vector x) {
-    const Exponential e = exponential(clamp(-x, -87.0f, 89.0f));
+    const Exponential e = exponential(-clamp(x, -89.0f, 87.0f));
     return 1.0f / (e.scale * (e.rest + 1.0f) + 1.0f);
 }
 
