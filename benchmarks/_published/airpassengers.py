@@ -44,7 +44,7 @@ PROTOCOL = Protocol(
         "Darts RNN": {"MAE": 34.0},
     },
     source="none; these were measured for this project on 2026-11-20, on 2 cores, the best of three seeds each. "
-    "[The libraries in one run](peers.md), from one seed, did otherwise",
+    "[The libraries in one run](peers.md), the mean of three seeds, did otherwise",
     origin="measured before",
     models=(GIVEN, WHOLE),
     run=run,
