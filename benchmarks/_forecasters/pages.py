@@ -18,7 +18,7 @@ from .running import Outcome
 from .tasks import Task
 
 QUALITIES = (20.0, 16.0, 14.0)
-"""Mean absolute errors on AirPassengers to be reached: good, better, and what a default is to reach."""
+"""Mean absolute errors on AirPassengers to be reached: good, better, best."""
 
 _LOOKS = {"throughtime": "blue", "neuralforecast": "vermillion", "darts": "green", "gluonts": "purple"}
 _MARKERS = "osD^"

@@ -25,7 +25,6 @@ class Protocol:
         models: ours, as `run` knows them.
         run: trains and measures one of them.
         higher: whether a larger figure is better.
-        origin: what the figures of others are.
     """
 
     name: str
@@ -38,4 +37,3 @@ class Protocol:
     models: tuple[str, ...]
     run: Run
     higher: bool = False
-    origin: str = "published"

@@ -33,7 +33,7 @@ def _section(protocol: Protocol, records: Sequence[Mapping[str, Any]]) -> str:
     heads = ["", *protocol.metrics, "seeds", "time", "memory"]
     rows = [_own_row(protocol, model, trained) for model, trained in done.items() if trained]
     rows += [
-        [f"{model}, {protocol.origin}", *(_published(figures.get(name)) for name in protocol.metrics), *[""] * 3]
+        [f"{model}, published", *(_published(figures.get(name)) for name in protocol.metrics), *[""] * 3]
         for model, figures in protocol.published.items()
     ]
     lines = [f"## {protocol.title}", " ".join(protocol.words.split()), table(heads, rows), *_remarks(protocol, records)]

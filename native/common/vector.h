@@ -115,7 +115,7 @@ inline void transpose(Vector (&rows)[kWidth]) {
 
 #endif
 
-// Where one is NaN, the second is given. So do the instructions, which no compiler makes of a comparison and a choice;
+// Where one is NaN, the second is given. So do the instructions, which gcc does not make of a comparison and a choice;
 // those of 512 bits have a mask here, as gcc 12 warns of its own header where they have none.
 #if defined(__AVX512F__)
 THROUGHTIME_INLINE Vector larger(Vector first, Vector second) {

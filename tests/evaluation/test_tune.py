@@ -274,10 +274,14 @@ def test_defaults_that_were_lost_are_drawn_anew_as_defaults(tmp_path) -> None:
     assert trial is not None
     assert trial.suggest_int("k1", 1, 128) == 7
     study.finish(trial, 1.0)
-    assert [(one.state, one.first) for one in study.trials()] == [("lost", True), ("lost", True), ("finished", True)]
+    assert [(one.state, one.by_defaults) for one in study.trials()] == [
+        ("lost", True),
+        ("lost", True),
+        ("finished", True),
+    ]
     other = study.claim(None)
     assert other is not None
-    assert not study.trials()[-1].first
+    assert not study.trials()[-1].by_defaults
     assert other.suggest_int("k1", 1, 10**9) != 7
 
 
@@ -304,9 +308,12 @@ def test_a_trial_that_is_taken_for_lost_while_it_is_claimed(tmp_path, monkeypatc
 def test_another_study_s_training_is_not_gone_on_with(text, tmp_path) -> None:
     small = {"tuned": [], "trials": 1, **SMALL}
     tune(text, tmp_path / "both", study="one", ranges={"learning-rate": "0.01..0.1"}, **small)
-    slow = {"learning-rate": "1e-6..1e-5"}
-    found = tune(text, tmp_path / "both", study="two", ranges=slow, **small)
-    assert found.best.loss == tune(text, tmp_path / "own", study="two", ranges=slow, **small).best.loss
+    (tmp_path / "other.txt").write_text("abcdefgh" * 300)
+    for place, (data, ranges) in enumerate(
+        [(text, {"learning-rate": "1e-6..1e-5"}), (read_text(tmp_path / "other.txt"), {"learning-rate": "0.01..0.1"})]
+    ):
+        found = tune(data, tmp_path / "both", study=f"later {place}", ranges=ranges, **small)
+        assert found.best.loss == tune(data, tmp_path / f"own {place}", ranges=ranges, **small).best.loss
 
 
 def test_a_model_without_steps_to_train_has_no_strategy(text, tmp_path) -> None:

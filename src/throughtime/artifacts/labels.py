@@ -148,7 +148,7 @@ class LabelRun(Run):
         return ValuePredictions(data.names, quantile(0.5), intervals, data.targets)
 
     def save_weights(self) -> None:
-        """Write the model's present weights; a calibration of others goes."""
+        """Write the model's present weights; the calibration of those before is deleted."""
         (self.folder / TEMPERATURE).unlink(missing_ok=True)
         self.temperature = Temperature()
         super().save_weights()

@@ -184,7 +184,10 @@ Model = Annotated[
 HiddenSize = Annotated[
     int | None, typer.Option(min=1, help="Units of a layer; 64, text 128 or 256, music 200, labels 32 or 64.")
 ]
-Layers = Annotated[int | None, typer.Option(min=1, help="Layers, or blocks; 1, for long texts 2, for labels 3 or 5.")]
+Layers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Layers, or blocks; 1, for long texts 2; of a tcn 5, 3 for labels of one column."),
+]
 Dropout = Annotated[float | None, typer.Option(help="Share of features dropped between layers while training.")]
 RecurrentInit = Annotated[
     Literal["orthogonal"] | None,

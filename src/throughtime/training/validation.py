@@ -17,8 +17,8 @@ _MOST_STEPS = 1 << 19
 def mean_loss(model: nn.Module, source: BatchSource, loss: Loss = negative_log_likelihood) -> float:
     """The loss a step and sequence, the state carried as in training.
 
-    Once 524,288 steps have been counted no more is read: that much of a longer validation part, whatever the size of
-    batches, from the beginning of each of its streams.
+    Of streams no more is read once 524,288 steps have been counted: the beginning of each, as much in all whatever the
+    size of batches.
     """
     model.eval()
     total, count, carry = 0.0, 0.0, None
@@ -26,6 +26,6 @@ def mean_loss(model: nn.Module, source: BatchSource, loss: Loss = negative_log_l
         carry = carry if streams(model) and source.continues(index) else None
         loss_sum, weights, carry = summed_loss(model, batch.to(device_of(model)), loss, carry)
         total, count = total + float(loss_sum), count + float(weights)
-        if count >= _MOST_STEPS:
+        if count >= _MOST_STEPS and source.continues(index + 1):
             break
     return total / max(count, 1.0)

@@ -34,7 +34,7 @@ class TunedTrial:
         settings: all of it, by the groups of `prepare`.
         started, ended: seconds since the study's first trial began.
         reason: why it failed.
-        first: whether it takes the defaults, as far as they lie in the ranges.
+        by_defaults: whether it takes the defaults, as far as they lie in the ranges.
     """
 
     number: int
@@ -45,7 +45,7 @@ class TunedTrial:
     started: float | None
     ended: float | None
     reason: str | None = None
-    first: bool = False
+    by_defaults: bool = False
 
     @property
     def seconds(self) -> float | None:
@@ -105,7 +105,7 @@ class Tuning:
     @property
     def usual(self) -> TunedTrial | None:
         """The training by the defaults, if there was one and it finished."""
-        return next((one for one in self.ranked if self.defaults and one.first), None)
+        return next((one for one in self.ranked if self.defaults and one.by_defaults), None)
 
     @property
     def run(self) -> Path | None:

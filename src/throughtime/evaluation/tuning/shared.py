@@ -98,8 +98,9 @@ class SharedStudy:
 
     def give_back(self, trial: Trial) -> None:
         """Let whoever comes next go on with it, by the same settings."""
-        trial.set_user_attr(_WORKER, None)
-        self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+        with suppress(optuna.exceptions.UpdateFinishedTrialError):  # it was taken for lost, and is queued anew
+            trial.set_user_attr(_WORKER, None)
+            self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
     def sign(self, trial: Trial, now: bool = False) -> None:
         """Leave a sign of life, once a minute."""
@@ -241,7 +242,7 @@ def _record(one: FrozenTrial, begun: datetime | None) -> TunedTrial:
         started=since(one.datetime_start),
         ended=since(end),
         reason=one.user_attrs.get(_REASON),
-        first=_by_defaults(one),
+        by_defaults=_by_defaults(one),
     )
 
 

@@ -91,7 +91,7 @@ class Space:
         truncation = groups.pop("truncation")
         if groups["training"].get("strategy") == TRUNCATED:
             del groups["training"]["strategy"]
-            if truncation:  # a model without weights that a strategy could train has none
+            if truncation:  # none where ar or markov was drawn, which no gradient trains
                 groups["training"]["strategy"] = _truncated(**truncation)
         return {group: own for group, own in groups.items() if own}, found
 

@@ -247,7 +247,9 @@ def _resume_or_clear(training: Any) -> None:
     folder = training.run.folder
     if isinstance(training, Training) and (folder / store.CONFIGURATION).exists():
         with suppress(ArtifactError):
-            if store.read_configuration(folder) == training.run.configuration:
+            run = training.run
+            same = store.read_configuration(folder) == run.configuration
+            if same and store.read_json(folder / store.DATA) == json.loads(json.dumps(run.data)):
                 training.resume()
                 return
     shutil.rmtree(folder, ignore_errors=True)
