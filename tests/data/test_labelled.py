@@ -314,7 +314,7 @@ def test_a_row_a_sequence(tmp_path) -> None:
     assert (data.layout.shape, data.layout.features, data.layout.classes) == ("rows", ("value",), ("1", "2"))
     longer = read_labelled(written(tmp_path, "id,s1,s2,s3,s4\nw,1,2,3,4\n"), layout=data.layout, labels_needed=False)
     assert longer.sequences[0][:, 0].tolist() == [1, 2, 3, 4]
-    twice = read_labelled(written(tmp_path, "id,label,s1,s2\nw,1,2,3\nw,2,4,5\n"), layout=data.layout)
+    twice = read_labelled(written(tmp_path, "id,label,s1,s2,s3\nw,1,2,3,4\nw,2,4,5,6\n"), layout=data.layout)
     assert (twice.names, twice.labels) == (("w", "w"), ("1", "2"))
     with pytest.raises(DataError, match=r"line 2, column 's2': series 'u' has no value there and goes on after it"):
         read_labelled(written(tmp_path, "id,label,s1,s2,s3\nu,1,1,,3\nv,2,4,5,\n"))
