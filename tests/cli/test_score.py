@@ -58,6 +58,17 @@ def test_so_many_a_time(throughtime, runs, spiked):
     assert found.json["false_alarms"] == pytest.approx(2 / 168)
 
 
+def test_a_new_file_with_gaps_is_mended_as_asked(throughtime, runs, samples, tmp_path):
+    lines = (samples / "hourly.csv").read_text().splitlines()
+    (tmp_path / "gap.csv").write_text("\n".join([*lines[:40], *lines[43:]]) + "\n")
+    for command in ("score", "evaluate", "forecast"):
+        given = (command, runs / "hourly", tmp_path / "gap.csv", "--out", tmp_path / command)
+        out = (*given[:-1], tmp_path / "scores.csv") if command == "score" else given
+        assert "--fill forward, linear or zero" in throughtime(*out).err
+        assert throughtime(*out, "--fill", "linear").code == 0
+    assert "--fill is for series and labelled" in throughtime("score", runs / "book", "--fill", "linear").err
+
+
 @pytest.mark.parametrize(
     ("run", "options", "said"),
     [

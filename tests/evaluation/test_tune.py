@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from throughtime import ConfigurationError, DataError, load, prepare, read_series, read_text
-from throughtime.data import SeriesData, Split, TextData
+from throughtime.data import SeriesData, Split, TextData, read_labelled
 from throughtime.evaluation import TUNABLES, tune
 from throughtime.evaluation.tuning.ranges import Choices, Numbers, range_of
 from throughtime.evaluation.tuning.record import TunedTrial, Tuning
@@ -314,6 +314,11 @@ def test_another_study_s_training_is_not_gone_on_with(text, tmp_path) -> None:
     ):
         found = tune(data, tmp_path / "both", study=f"later {place}", ranges=ranges, **small)
         assert found.best.loss == tune(data, tmp_path / f"own {place}", ranges=ranges, **small).best.loss
+
+
+def test_layers_reach_as_far_as_the_defaults() -> None:
+    frame = pl.DataFrame({"id": np.arange(40) // 4, "x": 0.0, "y": 1.0, "label": np.arange(40) // 4 % 2})
+    assert str(Space.of(read_labelled(frame), None, {}, {}).ranges["layers"]) == "1..5"
 
 
 def test_a_model_without_steps_to_train_has_no_strategy(text, tmp_path) -> None:

@@ -220,6 +220,8 @@ def test_a_training_that_is_over_stays_over(kinds, tmp_path, monkeypatch) -> Non
     training = resume(load(tmp_path / "run", weights=False))
     assert training.fit() == "patience"
     assert_same(outcome(tmp_path / "run"), before)
+    assert resume(load(tmp_path / "run", weights=False), epochs=1).fit() == "epochs"  # which are done long ago
+    assert load(tmp_path / "run").configuration.training.epochs == 9
 
 
 def test_the_best_weights_are_kept_and_loaded_at_the_end(kinds, tmp_path, monkeypatch) -> None:

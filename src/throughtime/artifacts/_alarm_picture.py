@@ -60,7 +60,7 @@ def _sequence(axes: list[Axes], one: Scored, window: int, unit: str, targets: tu
         _shade(part, one, places, window)
         part.set_xlim(places[0], places[-1])
     if dated:
-        locator = AutoDateLocator(maxticks=10)
+        locator = AutoDateLocator(minticks=3, maxticks=10)
         axes[-1].xaxis.set_major_locator(locator)
         axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))
     else:

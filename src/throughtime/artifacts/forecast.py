@@ -115,7 +115,7 @@ class Forecast:
             )
         axes.set_ylabel(self.targets[index])
         if np.issubdtype(one.times.dtype, np.datetime64):
-            locator = AutoDateLocator(maxticks=8)
+            locator = AutoDateLocator(minticks=3, maxticks=8)
             axes.xaxis.set_major_locator(locator)
             axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 

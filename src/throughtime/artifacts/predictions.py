@@ -46,7 +46,7 @@ class ClassPredictions:
         return pl.DataFrame(columns)
 
     def plot(self) -> Figure:
-        """The probability of each class, a row a case, 40 at most."""
+        """The probability of each class, a row a case: the first 40, where there are more."""
         shown = slice(0, _MOST_SHOWN)
         rows = self.probabilities[shown]
         with _plotting.style():
@@ -61,7 +61,9 @@ class ClassPredictions:
                 marks = self.truth[shown]
                 colours = np.where(rows.argmax(axis=1) == marks, "white", _plotting.PALETTE["vermillion"])
                 axes.scatter(marks, range(len(rows)), s=16, c=colours, edgecolors="#444444", linewidths=0.4)
-            axes.set_title("probability" + (" (dot: the true class)" if self.truth is not None else ""), loc="left")
+            dots = " (dot: the true class)" if self.truth is not None else ""
+            more = f"\nthe first {len(rows)} of {len(self.names):,} cases" if len(rows) < len(self.names) else ""
+            axes.set_title(f"probability{dots}{more}", loc="left")
             figure.colorbar(image, ax=axes, shrink=0.6)
         return figure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ import torch
 import typer
 
 from .._errors import ConfigurationError, UnsupportedError
-from ..artifacts import Run, configuration, store
+from ..artifacts import LabelRun, Run, SeriesRun, configuration, store
 from ..data import Split
 from ..gradients import FORMS
 from ..models import family as validated_family
@@ -57,6 +58,22 @@ def following(run: Run) -> str:
 def of_another_kind(run: Run) -> UnsupportedError:
     """What is said of a run that a command has no use for."""
     return UnsupportedError(f"{run.folder} is a model of {run.configuration.task.kind}: use {following(run)}")
+
+
+def mend(run: Run, fill: str | None) -> None:
+    """Let a run read files with gaps and missing values, mended as `fill` says; None leaves it to those of training.
+
+    Raises:
+        ConfigurationError: for runs that read neither series nor labelled sequences, and for zeros without a logarithm.
+    """
+    if fill is None:
+        return
+    if not isinstance(run, (SeriesRun, LabelRun)):
+        raise ConfigurationError(f"--fill is for series and labelled sequences; {run.folder} is of another kind")
+    if fill == "zero" and run.scaler.logs:
+        raise ConfigurationError(f"--fill zero: {run.folder} reads logarithms, and zero has none; linear or forward")
+    layout: Any = run.layout
+    run.layout = replace(layout, fill=fill)
 
 
 def given(context: typer.Context, *names: str) -> list[str]:

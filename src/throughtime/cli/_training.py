@@ -68,7 +68,8 @@ class TrainingProgress:
             say(f"stopped at step {position.step}, nothing lost; go on with: throughtime train --resume {folder}")
             return
         if position.step == self.first_step:
-            say(f"{folder} is trained already, {position.step} steps until {reason}; --epochs takes it further")
+            further = "a longer --time-budget, counted from its beginning," if reason == "time budget" else "--epochs"
+            say(f"{folder} is trained already, {position.step} steps until {reason}; {further} takes it further")
             return
         measure = "CRPS" if self.training.settings.loss == "crps" else "nats"
         best = f"best validation loss {position.best:.4f} {measure} {self._unit}"

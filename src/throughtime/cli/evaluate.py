@@ -24,6 +24,7 @@ def evaluate(
     samples: options.Samples = 100,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Folder for evaluation.json and a picture.")] = None,
     seed: options.Seed = 0,
+    fill: options.Fill = None,
     device: options.Device = "cpu",
     json: options.Json = False,
 ) -> None:
@@ -42,6 +43,7 @@ def evaluate(
       throughtime evaluate runs/load --stride 1 --json
     """
     trained = load(run, device=options.device(device))
+    options.mend(trained, fill)
     with working("reading"):
         data: Any = trained.read(file, labels_needed=True) if isinstance(trained, LabelRun) else trained.read(file)
     with progress("evaluating") as told:

@@ -26,6 +26,7 @@ def forecast(
         Path | None, typer.Option("--out", help="A folder, or a .csv, .parquet or .png file; RUN by default.")
     ] = None,
     seed: options.Seed = 0,
+    fill: options.Fill = None,
     device: options.Device = "cpu",
     json: options.Json = False,
 ) -> None:
@@ -40,6 +41,7 @@ def forecast(
       throughtime forecast runs/load newest.csv --horizon 48 --future weather.csv --out forecast.parquet
     """
     trained = load(run, device=options.device(device))
+    options.mend(trained, fill)
     if not isinstance(trained, SeriesRun):
         raise options.of_another_kind(trained)
     if hold_out and future is not None:

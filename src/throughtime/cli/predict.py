@@ -23,6 +23,7 @@ def predict(
     out_path: Annotated[
         Path | None, typer.Option("--out", help="A .csv, .parquet or .png file; RUN/predictions.csv by default.")
     ] = None,
+    fill: options.Fill = None,
     device: options.Device = "cpu",
     json: options.Json = False,
 ) -> None:
@@ -37,6 +38,7 @@ def predict(
       throughtime predict runs/digits recordings/ --out predictions.png
     """
     trained = load(run, device=options.device(device))
+    options.mend(trained, fill)
     if not isinstance(trained, LabelRun):
         raise options.of_another_kind(trained)
     with working("reading"):

@@ -45,6 +45,7 @@ def score(
         typer.Option(min=1, help="Steps judged together, by their mean surprise; 8, or 1 where data is scarce."),
     ] = None,
     top: Annotated[int, typer.Option(min=0, help="How many alarms, and most surprising steps, to print.")] = 10,
+    fill: options.Fill = None,
     device: options.Device = "cpu",
     json: options.Json = False,
 ) -> None:
@@ -64,6 +65,7 @@ def score(
       throughtime score runs/book chapter.txt --out surprise.png
     """
     trained = load(run, device=options.device(device))
+    options.mend(trained, fill)
     if isinstance(trained, LabelRun):
         trained.surprise(None)
     share = _share(false_alarms, trained)

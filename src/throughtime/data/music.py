@@ -110,7 +110,7 @@ def read_midi(path: str | Path, *, frames_per_beat: int = 2) -> np.ndarray:
     try:
         song = mido.MidiFile(path)
     except (OSError, EOFError, ValueError, LookupError, TypeError) as error:
-        raise DataError(f"{path} is no MIDI file that can be read ({error or type(error).__name__})") from None
+        raise DataError(f"{path} is no MIDI file that can be read ({str(error) or type(error).__name__})") from None
     if not 0 < song.ticks_per_beat < 1 << 15:
         raise DataError(f"{path} counts its time in seconds instead of beats: save it with ticks a beat")
     notes, end = _notes(mido.merge_tracks(song.tracks))

@@ -126,7 +126,10 @@ class Training:
         with making(self.run.folder):
             if fresh:
                 self._save()
-            self.run.create()
+            if (
+                fresh or self._finished() is None
+            ):  # else nothing is trained, and what was asked for is not what was done
+                self.run.create()
         self._tell("begin", {"step": self.position.step})
 
     def _epochs(self, asked: Any) -> str:

@@ -151,7 +151,7 @@ def write_sound(path: str | Path, levels: np.ndarray, sample_rate: int) -> None:
     soundfile = _soundfile()
     path = Path(path)
     format = path.suffix[1:].upper()
-    if format not in soundfile.available_formats():
+    if not soundfile.check_format(format, "PCM_16"):
         raise ConfigurationError(f"{path}: {path.suffix or 'no suffix'} names no format of sound; write .wav or .flac")
     # Through memory, so that a full disk is told of as such.
     encoded = BytesIO()

@@ -136,7 +136,7 @@ class Tuning:
         ranked, usual = self.ranked[:_MOST_ROWS], self.usual
         rows = ranked if usual is None or usual in ranked else [*ranked, usual]
         names = dict.fromkeys(name for one in rows for name in one.shown)
-        table = Table(title=f"the best of {len(self.trials)} trials", caption=self._caption())
+        table = Table(title=f"the best of {len(self.trials) - self.count('waiting')} trials", caption=self._caption())
         table.add_column("trial", justify="right", no_wrap=True)
         for heading in ("loss", *(name.replace("-", "\n") for name in names), "s"):
             table.add_column(heading, justify="right", overflow="fold")

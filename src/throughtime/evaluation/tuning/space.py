@@ -212,6 +212,9 @@ def _usual(name: str, one: Tunable, data: Learnt, settings: Mapping[str, Mapping
     if name == "hidden-size":
         default = getattr(family_defaults(data, **settings["family"]), "hidden_size", 64)
         return Numbers(max(8, default // 4), 2 * default, log=True, whole=True, multiple=8)
+    if name == "layers":
+        default = getattr(family_defaults(data, **settings["family"]), "num_layers", 1)
+        return Numbers(1, max(3, default), whole=True)
     if name == "order" and not isinstance(data, SeriesData):
         return Numbers(1, 8, whole=True)
     if name not in ("lookback", "segment") or not isinstance(data, SeriesData):
