@@ -13,7 +13,7 @@ from ..artifacts import LabelRun, MusicRun, SeriesRun, SymbolRun, load
 from ..artifacts.store import write_json
 from ..evaluation import backtest, labelling, likelihood, music_likelihood
 from . import _options as options
-from ._console import out, plain, print_json, progress, working
+from ._console import out, plain, print_json, progress, say, working
 
 
 def evaluate(
@@ -32,6 +32,7 @@ def evaluate(
 
     Series: MAE, MSE, RMSE, MASE, sMAPE, CRPS and interval coverage beside naive, seasonal naive and drift.
     Text: nats and bits a symbol beside a unigram model and a compressor.
+    Of a FILE of these too the test part alone is scored: the baselines learn from what comes before it.
     Labelled sequences: accuracy, F1, log loss and calibration beside the majority class, or errors beside the mean;
     a FILE that is not the one trained on is used as a whole.
     Music: nats and bits a frame beside keys that know nothing of each other; another FILE is used as a whole.
@@ -65,5 +66,7 @@ def evaluate(
             found.plot().savefig(temporary, format="png")
     if json:
         print_json(found.to_dict())
-    else:
-        out.print(found.table())
+        return
+    out.print(found.table())
+    if out_folder is not None:
+        say(f"saved {out_folder / 'evaluation.json'} and evaluation.png")
