@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib import font_manager, rcsetup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
@@ -136,6 +137,13 @@ def gapped(axes: Axes, times: np.ndarray, values: np.ndarray, **how: Any) -> Non
     alone = present & ~beside
     if alone.any():
         axes.plot(times[alone], values[alone], ".", markersize=2.5, color=axes.lines[-1].get_color())
+
+
+def dated(axes: Axes, most: int) -> None:
+    """Mark the horizontal axis with dates, `most` of them at most."""
+    locator = AutoDateLocator(minticks=3, maxticks=most)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
 def named(axes: Axes, points: Mapping[str, tuple[float, float]], colours: Mapping[str, str]) -> None:

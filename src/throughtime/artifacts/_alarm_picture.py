@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from .. import _plotting
@@ -60,9 +59,7 @@ def _sequence(axes: list[Axes], one: Scored, window: int, unit: str, targets: tu
         _shade(part, one, places, window)
         part.set_xlim(places[0], places[-1])
     if dated:
-        locator = AutoDateLocator(minticks=3, maxticks=10)
-        axes[-1].xaxis.set_major_locator(locator)
-        axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        _plotting.dated(axes[-1], 10)
     else:
         axes[-1].set_xlabel("step" if unit == "time" else unit)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from .. import _plotting
@@ -115,9 +114,7 @@ class Forecast:
             )
         axes.set_ylabel(self.targets[index])
         if np.issubdtype(one.times.dtype, np.datetime64):
-            locator = AutoDateLocator(minticks=3, maxticks=8)
-            axes.xaxis.set_major_locator(locator)
-            axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+            _plotting.dated(axes, 8)
 
     def write(self, path: Path) -> None:
         """Write as CSV, Parquet or PNG, by the file's suffix."""

@@ -126,9 +126,7 @@ class Training:
         with making(self.run.folder):
             if fresh:
                 self._save()
-            if (
-                fresh or self._finished() is None
-            ):  # else nothing is trained, and what was asked for is not what was done
+            if fresh or self._finished() is None:  # else nothing is trained, and the settings stay those of what was
                 self.run.create()
         self._tell("begin", {"step": self.position.step})
 

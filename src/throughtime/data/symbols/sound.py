@@ -152,7 +152,7 @@ def write_sound(path: str | Path, levels: np.ndarray, sample_rate: int) -> None:
     path = Path(path)
     format = path.suffix[1:].upper()
     if not soundfile.check_format(format, "PCM_16"):
-        raise ConfigurationError(f"{path}: {path.suffix or 'no suffix'} names no format of sound; write .wav or .flac")
+        raise ConfigurationError(f"{path}: sound of 16 bits is written as .wav or .flac")
     # Through memory, so that a full disk is told of as such.
     encoded = BytesIO()
     soundfile.write(encoded, mu_law_decode(levels), sample_rate, format=format, subtype="PCM_16")
